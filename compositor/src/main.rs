@@ -1,2 +1,111 @@
-//! x
-fn main() {}
+//! Room 12, main: arguments, logging, run, exit code.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use blitd::clock::Clock;
+use blitd::display::BackendChoice;
+use blitd::policy::config::{Config, ConfigError, DEFAULT_PATH, Names, Size};
+use blitd::server::Daemon;
+use blitd::server::listener::{Listener, default_place};
+use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Group, User, geteuid};
+use tracing_subscriber::EnvFilter;
+
+/// Owns the screen, and puts on it what programs send.
+#[derive(Debug, Parser)]
+#[command(name = "blitd", version)]
+struct Arguments {
+    /// What to show pictures on; auto takes a DRM card where there is one, else headless.
+    #[arg(long, value_enum, default_value = "auto")]
+    backend: BackendChoice,
+    /// The size of the headless output, as WIDTHxHEIGHT.
+    #[arg(long)]
+    size: Option<Size>,
+    /// Where to listen [default: BLITD_SOCKET, or as root /run/blitd/socket, or blitd/socket in XDG_RUNTIME_DIR].
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The configuration [default: /etc/blitd.toml, where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration, say what is wrong with it, and end.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// The permissions of the socket unless the configuration says otherwise: the daemon's own user and group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// The users and groups of this machine.
+struct System;
+
+impl Names for System {
+    fn user(&self, name: &str) -> Option<u32> {
+        User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("BLITD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("blitd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
+    let mut config = configuration(arguments.config.as_deref()).map_err(boxed)?;
+    if arguments.check_config {
+        println!("the configuration is good");
+        return Ok(());
+    }
+    if let Some(size) = arguments.size {
+        config.headless.size = size;
+    }
+    let place = match arguments.socket.clone().or_else(|| config.socket.clone()) {
+        Some(place) => place,
+        None => default_place(geteuid().is_root()).map_err(boxed)?,
+    };
+    raise_descriptor_limit();
+    let mode = config.socket_mode.unwrap_or(SOCKET_MODE);
+    let listener = Listener::bind(&place, mode).map_err(boxed)?;
+    let mut daemon = Daemon::new(config, arguments.backend, Clock::Monotonic).map_err(boxed)?;
+    daemon.stop_on_signals().map_err(boxed)?;
+    daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;
+    tracing::info!("listening on {}", place.display());
+    daemon.run().map_err(boxed)
+}
+
+fn boxed(error: impl Display + 'static) -> Box<dyn Display> {
+    Box::new(error)
+}
+
+/// The configuration in `path`; where none is named, the usual file, or the defaults where that is not there.
+fn configuration(path: Option<&Path>) -> Result<Config, ConfigError> {
+    let own_user = geteuid().as_raw();
+    match path {
+        Some(path) => Config::read(path, own_user, &System),
+        None if Path::new(DEFAULT_PATH).exists() => Config::read(Path::new(DEFAULT_PATH), own_user, &System),
+        None => Ok(Config::of_nothing(own_user)),
+    }
+}
+
+/// Every connection and every layer takes a descriptor: as many as the kernel lets this process have.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(errno) = raised {
+        tracing::warn!("the limit of open descriptors stays as it is: {errno}");
+    }
+}

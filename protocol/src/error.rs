@@ -71,7 +71,7 @@ codes! {
     StrideTooSmall = 22,
     /// Sizes that overflow.
     SizeOverflow = 23,
-    /// An image or a layer with a side that is 0 or too long.
+    /// An image or a layer with a side that is 0 or too long, or an image not of the size that a capture needs.
     BadSize = 24,
     /// A fourcc that is not read.
     UnknownFormat = 25,

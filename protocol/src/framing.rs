@@ -142,7 +142,13 @@ impl<D> Framing<D> {
                 left => Err(FramingError::LeftOver { left }),
             };
         }
-        let Some((length, stated)) = self.prefix()? else { return Ok(None) };
+        let Some((length, stated)) = self.prefix()? else {
+            // One message has begun and no other: it cannot state more, so no more need be held for it.
+            return match self.descriptors.len().saturating_sub(usize::from(MAX_DESCRIPTORS)) {
+                0 => Ok(None),
+                left => Err(FramingError::LeftOver { left }),
+            };
+        };
         let arrived = self.descriptors.len();
         let stripped = self.first && arrived == 0;
         if arrived < usize::from(stated) && !stripped {
@@ -292,6 +298,15 @@ mod tests {
         feed(&mut framing, &message(1, 0, 0), &[]);
         drain(&mut framing);
         framing.arrived(0, [9]);
+        assert_eq!(framing.next_message().unwrap_err(), FramingError::LeftOver { left: 1 });
+    }
+
+    #[test]
+    fn descriptors_do_not_pile_up_before_a_header() {
+        let mut framing = Framing::default();
+        feed(&mut framing, &message(1, 4, 0)[..1], &[1, 2, 3, 4]);
+        assert!(framing.next_message().unwrap().is_none());
+        feed(&mut framing, &message(1, 4, 0)[1..2], &[5]);
         assert_eq!(framing.next_message().unwrap_err(), FramingError::LeftOver { left: 1 });
     }
 

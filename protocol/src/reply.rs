@@ -25,6 +25,8 @@ pub mod kind {
     pub const STATISTICS: u16 = 0x8006;
     /// Refused.
     pub const REFUSED: u16 = 0x80ff;
+    /// Kinds from here on are pulses. One that a client does not know it passes over.
+    pub const FIRST_PULSE: u16 = 0xc000;
     /// Pulse: an output came, went or changed. Not sent in version 1 before outputs can.
     pub const OUTPUTS_CHANGED: u16 = 0xc001;
 }
@@ -44,9 +46,9 @@ pub struct Welcome {
     pub connection: u64,
     /// How many bytes of regions and layers the user may hold.
     pub bytes: u64,
-    /// How many regions the connection may hold.
+    /// How many regions the user may hold.
     pub regions: u32,
-    /// How many layers the connection may hold.
+    /// How many layers the user may hold.
     pub layers: u32,
     /// How many requests may be unanswered before the daemon stops reading.
     pub requests: u32,
@@ -268,7 +270,8 @@ impl<'a> Reply<'a> {
                 let entry = Some(wire.entry.get()).filter(|&entry| entry != u32::MAX);
                 Self::Refused(Refusal { code, entry, text })
             }
-            kind::OUTPUTS_CHANGED => Self::OutputsChanged,
+            kind::OUTPUTS_CHANGED if body.is_empty() => Self::OutputsChanged,
+            kind::OUTPUTS_CHANGED => return Err(ReplyError::Length { kind, length: body.len() }),
             _ => return Err(ReplyError::UnknownKind { kind }),
         })
     }

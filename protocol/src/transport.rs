@@ -29,6 +29,9 @@ pub const SYSTEM_SOCKET: &str = "/run/blitd/socket";
 /// all of them, so that MSG_CTRUNC means that this process ran out of descriptors and nothing else.
 const MAX_AT_ONCE: usize = 253;
 
+/// How many bytes an idle connection keeps for what it sends.
+const KEPT_ROOM: usize = 16 * 1024;
+
 /// Where a client looks for the daemon: what `BLITD_SOCKET` names; else the user's own daemon, if there is a socket
 /// of it in `XDG_RUNTIME_DIR`; else the system's.
 pub fn default_socket() -> PathBuf {
@@ -166,9 +169,14 @@ impl Endpoint {
         result
     }
 
+    /// Forgets what has been sent. A peer that always leaves a rest unread must not make the buffer grow for ever;
+    /// what is kept is moved only when it is the smaller part, so that a byte is moved once on the average.
     fn make_room(&mut self) {
-        if self.sent == self.outgoing.len() {
-            self.outgoing.clear();
+        if self.sent == self.outgoing.len() || self.sent >= KEPT_ROOM.max(self.unsent()) {
+            self.outgoing.drain(..self.sent);
+            for (start, _) in &mut self.descriptors {
+                *start -= self.sent;
+            }
             self.sent = 0;
         }
     }
@@ -208,7 +216,7 @@ impl Endpoint {
         }
         self.make_room();
         // A burst of large replies must not stay this connection's for good.
-        self.outgoing.shrink_to(16 * 1024);
+        self.outgoing.shrink_to(KEPT_ROOM);
         Ok(true)
     }
 
@@ -298,6 +306,30 @@ mod tests {
             a.flush(Wait::Return).unwrap();
         }
         assert_eq!(a.unsent(), 0);
+    }
+
+    #[test]
+    fn what_has_been_sent_is_forgotten() {
+        let (mut a, mut b) = pair();
+        let (mut serial, mut next) = (0, 0);
+        for _ in 0..500 {
+            while a.unsent() < 4 * KEPT_ROOM {
+                a.queue(|out| Request::Sync { output: 0 }.encode(serial, Priority::DEFAULT, out)).unwrap();
+                serial += 1;
+            }
+            a.queue_with(descriptor(), |out| create(1).encode(serial, Priority::DEFAULT, out)).unwrap();
+            serial += 1;
+            // The other end takes a little and leaves a rest, again and again.
+            a.flush(Wait::Return).unwrap();
+            assert_eq!(b.receive(Wait::Return).unwrap(), Received::Bytes);
+            while let Some(message) = b.next_message().unwrap() {
+                assert_eq!(message.header.serial.get(), next);
+                assert_eq!(message.descriptors.len(), usize::from(message.header.descriptors));
+                next += 1;
+            }
+        }
+        assert!(a.bytes_sent() > 1 << 20);
+        assert!(a.outgoing.len() < 12 * KEPT_ROOM, "{} bytes are kept", a.outgoing.len());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Field {
     /// Its name.
     pub name: &'static str,
+    /// Its type, as this file writes it.
+    pub kind: &'static str,
     /// Bytes from the start of the layout.
     pub offset: usize,
     /// Bytes that it takes.
@@ -45,6 +47,7 @@ macro_rules! layouts {
                 size: size_of::<$layout>(),
                 fields: &[$(Field {
                     name: stringify!($field),
+                    kind: stringify!($kind),
                     offset: std::mem::offset_of!($layout, $field),
                     size: size_of::<$kind>(),
                 },)*],

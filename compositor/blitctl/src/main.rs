@@ -1,2 +1,111 @@
-//! x
-fn main() {}
+//! `blitctl`: looks into a running blitd.
+//!
+//! One way through: arguments, a connection, records as the daemon gives them ([`records`]), then a table ([`table`])
+//! or JSON, or a picture ([`screenshot`]).
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod error;
+mod records;
+mod screenshot;
+mod table;
+
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blitd_client::Connection;
+use blitd_client::protocol::transport::default_socket;
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use error::Error;
+use records::{Client, Daemon, Layer, Output};
+use table::Row;
+
+/// Looks into a running blitd
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The daemon's socket [default: BLITD_SOCKET, the user's own, or the system's]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the outputs
+    Outputs(Listing),
+    /// Lists the layers of all clients
+    Layers(Listing),
+    /// Lists the connected clients
+    Clients(Listing),
+    /// Tells what the daemon has done since its start, and what it holds
+    Stats(Listing),
+    /// Writes what an output shows into a PNG file
+    Screenshot {
+        /// The file
+        file: PathBuf,
+        /// The output, by its id; 0 is the first
+        #[arg(long, value_name = "N", default_value_t)]
+        output: u32,
+    },
+}
+
+#[derive(clap::Args)]
+struct Listing {
+    /// Prints JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Who has closed stderr does not want to know.
+            let _ = writeln!(std::io::stderr(), "blitctl: {}", error.to_string().replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    let socket = arguments.socket.unwrap_or_else(default_socket);
+    let mut connection = Connection::open_at(&socket, "blitctl")?;
+    let text = match arguments.command {
+        Command::Outputs(options) => listing::<_, Output>(&connection.outputs()?, &options)?,
+        Command::Layers(options) => listing::<_, Layer>(&connection.layer_statistics()?, &options)?,
+        Command::Clients(options) => listing::<_, Client>(&connection.client_statistics()?, &options)?,
+        Command::Stats(options) => {
+            let daemon = Daemon::from(&connection.daemon_statistics()?);
+            if options.json { json(&daemon)? } else { table::pairs(&daemon.pairs()) }
+        }
+        Command::Screenshot { file, output } => return screenshot::write(&mut connection, output, &file),
+    };
+    print(&text)
+}
+
+/// Records as a table or as JSON.
+fn listing<'a, R: 'a, T>(records: &'a [R], options: &Listing) -> Result<String, Error>
+where
+    T: Row + Serialize + From<&'a R>,
+{
+    let rows: Vec<T> = records.iter().map(T::from).collect();
+    if options.json { json(&rows) } else { Ok(table::table(&rows)) }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Who reads no further has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),
+        _ => Ok(()),
+    }
+}

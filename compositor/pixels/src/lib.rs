@@ -1,1 +1,14 @@
-//! x
+//! Pixels: views of memory that others may write, and the kernels that move pixels between them.
+//!
+//! - [`view`]: raw views with a checked extent, and pictures in them. Memory that a client can write is never
+//!   behind `&` or `&mut`; it is behind these.
+//! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
+//! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//!
+//! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
+//! Kernels are plain loops, which the compiler turns into SSE2 (the least that x86-64 has): a copy runs at the
+//! speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
+
+pub mod blit;
+pub mod pixel;
+pub mod view;

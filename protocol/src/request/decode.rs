@@ -11,7 +11,8 @@ use super::{
 use crate::error::{Coded, ErrorCode, Refusal};
 use crate::image::{Image, MAX_PLANES, Plane};
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, StatisticsSubject, Transform, ValueError,
+    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, Priority, StatisticsSubject, Transform,
+    ValueError,
 };
 use crate::wire;
 
@@ -162,6 +163,11 @@ impl From<wire::Pixels> for Pixels {
 
 fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
     let (wire, rest) = split::<wire::Draw>(RequestKind::Draw, body)?;
+    let [first, ..] = wire.image.planes;
+    if first.region.get() != 0 && !rest.is_empty() {
+        let takes = "0 where the draw carries pixels";
+        return Err(ValueError::Number { field: "region", value: first.region.get().into(), takes }.into());
+    }
     zero("draw", &wire.reserved)?;
     zero("draw's encoding and range, which RGB formats do not have,", &[wire.encoding, wire.range])?;
     Ok(Draw {
@@ -255,6 +261,7 @@ fn entries(body: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
         let padded = size.next_multiple_of(8);
         let (body, after) = after.split_at_checked(padded).ok_or_else(|| length("each entry whole"))?;
         rest = after;
+        zero("a batch, its padding,", &body[size..])?;
         entries.push(decode_entry(entry, &body[..size]).map_err(|refusal| refusal.in_entry(index))?);
     }
     if !rest.is_empty() {
@@ -288,6 +295,7 @@ impl<'a> Request<'a> {
         if header.descriptors != takes {
             return Err(DecodeError::Descriptors { kind, stated: header.descriptors, takes }.into());
         }
+        Priority::new(header.priority)?;
         Ok(request)
     }
 

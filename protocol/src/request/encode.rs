@@ -3,17 +3,19 @@
 use zerocopy::IntoBytes;
 
 use super::{
-    Capture, Draw, Entry, Fill, Hello, LayerConfigure, MAGIC, Pixels, RegionCreate, Request, RequestKind,
-    change,
+    Capture, Draw, Entry, Fill, Hello, LayerConfigure, MAGIC, MAX_CARRIED, Pixels, RegionCreate, Request,
+    RequestKind, change,
 };
 use crate::framing::{HEADER_LENGTH, MAX_LENGTH};
 use crate::image::Image;
 use crate::value::{Band, Priority};
 use crate::wire;
 
-/// A request that is longer than a message can be.
+/// A request that is longer than a message can be, or carries more than one can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} of {length} bytes: a message ends at {MAX_LENGTH}, send it in parts")]
+#[error(
+    "{kind} of {length} bytes: a message ends at {MAX_LENGTH} and carries at most {MAX_CARRIED} of pixels, send it in parts"
+)]
 pub struct EncodeError {
     /// The kind.
     pub kind: RequestKind,
@@ -32,7 +34,7 @@ impl Request<'_> {
         self.encode_body(out);
         let length = out.len() - start;
         let length = match u32::try_from(length) {
-            Ok(number) if length <= MAX_LENGTH => number,
+            Ok(number) if length <= MAX_LENGTH && self.most_carried() <= MAX_CARRIED => number,
             _ => {
                 out.truncate(start);
                 return Err(EncodeError { kind: self.kind(), length });
@@ -47,6 +49,16 @@ impl Request<'_> {
         };
         out[start..start + HEADER_LENGTH].copy_from_slice(header.as_bytes());
         Ok(())
+    }
+
+    /// The most bytes that it, or an entry of it, carries after its fixed part.
+    fn most_carried(&self) -> usize {
+        match self {
+            Self::RegionWrite { bytes, .. } => bytes.len(),
+            Self::Draw(draw) => draw.carried.len(),
+            Self::Batch(entries) => entries.iter().map(Entry::carried).max().unwrap_or(0),
+            _ => 0,
+        }
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
@@ -155,6 +167,15 @@ fn encode_entries(entries: &[Entry<'_>], out: &mut Vec<u8>) {
             Entry::LayerConfigure(configure) => out.extend_from_slice(configure.wire().as_bytes()),
         }
         out.resize(out.len() + length.next_multiple_of(8) - length, 0);
+    }
+}
+
+impl Entry<'_> {
+    fn carried(&self) -> usize {
+        match self {
+            Self::Draw(draw) => draw.carried.len(),
+            Self::Fill(_) | Self::LayerConfigure(_) => 0,
+        }
     }
 }
 

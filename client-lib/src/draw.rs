@@ -1,0 +1,245 @@
+//! Draws: which pixels, and how they come into a layer.
+
+use blitd_protocol::image::{Format, Image, Plane, Rectangle};
+use blitd_protocol::request::{self, FixedRectangle, Pixels};
+use blitd_protocol::value::{Filter, Operator, Transform};
+
+use crate::layer::Layer;
+
+/// Where in a region an image is: rows of pixels, top row first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageView {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The pixel format.
+    pub format: Format,
+    /// Bytes from the start of one row to the start of the next.
+    pub stride: u32,
+    /// Bytes from the start of the region to the first row.
+    pub offset: u64,
+}
+
+impl ImageView {
+    /// An image at the start of a region, its rows without a gap.
+    pub const fn packed(width: u32, height: u32, format: Format) -> Self {
+        let stride = width.saturating_mul(format.bytes_per_pixel());
+        Self { width, height, format, stride, offset: 0 }
+    }
+
+    /// The image as the protocol has it, in the region with this id; 0 is what the message carries.
+    pub(crate) fn image(&self, region: u32) -> Image {
+        let plane = Plane { region, stride: self.stride, offset: self.offset };
+        Image::linear(self.width, self.height, self.format, plane)
+    }
+}
+
+/// A draw: an image, the part of it, and how that comes into a layer.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Draw {
+    image: ImageView,
+    /// Left column, top row, width and height; all of the image where not stated.
+    part: Option<[u32; 4]>,
+    place: (i32, i32),
+    /// Width and height in the layer; those of the part, as the transform turns them, where not stated.
+    size: Option<(u32, u32)>,
+    operator: Operator,
+    opacity: u8,
+    transform: Transform,
+    filter: Filter,
+}
+
+impl Draw {
+    /// Copies all of `image` to the layer's top left corner.
+    pub const fn new(image: ImageView) -> Self {
+        Self {
+            image,
+            part: None,
+            place: (0, 0),
+            size: None,
+            operator: Operator::Source,
+            opacity: u8::MAX,
+            transform: Transform::Identity,
+            filter: Filter::Nearest,
+        }
+    }
+
+    /// Puts the top left corner at this pixel of the layer; what leaves the layer is clipped.
+    pub const fn at(mut self, x: i32, y: i32) -> Self {
+        self.place = (x, y);
+        self
+    }
+
+    /// Draws this part of the image only, in pixels. The daemon refuses one that leaves the image.
+    pub const fn part(mut self, x: u32, y: u32, width: u32, height: u32) -> Self {
+        self.part = Some([x, y, width, height]);
+        self
+    }
+
+    /// Scales it to this size in pixels of the layer.
+    pub const fn scaled_to(mut self, width: u32, height: u32) -> Self {
+        self.size = Some((width, height));
+        self
+    }
+
+    /// Blends it, premultiplied, over what is there.
+    pub const fn over(mut self) -> Self {
+        self.operator = Operator::Over;
+        self
+    }
+
+    /// Replaces what is there. The default.
+    pub const fn source(mut self) -> Self {
+        self.operator = Operator::Source;
+        self
+    }
+
+    /// How much of it is drawn, 255 all.
+    pub const fn opacity(mut self, opacity: u8) -> Self {
+        self.opacity = opacity;
+        self
+    }
+
+    /// Turns it on its way into the layer.
+    pub const fn transform(mut self, transform: Transform) -> Self {
+        self.transform = transform;
+        self
+    }
+
+    /// How pixels are made where it is scaled.
+    pub const fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    pub(crate) const fn image(&self) -> &ImageView {
+        &self.image
+    }
+
+    fn stated_part(&self) -> [u32; 4] {
+        self.part.unwrap_or([0, 0, self.image.width, self.image.height])
+    }
+
+    /// Which of the image's pixels the daemon has to have for it; all, where the part leaves the image, so that
+    /// it is the daemon that says so.
+    pub(crate) fn crop(&self) -> Rectangle {
+        let bounds = Rectangle::from_size(self.image.width, self.image.height);
+        // Bilinear filtering may look at the pixels around the part.
+        let margin = i32::from(self.filter == Filter::Bilinear);
+        let [x, y, width, height] = self.stated_part();
+        let part = match (i32::try_from(x), i32::try_from(y)) {
+            (Ok(x), Ok(y)) => Rectangle::new(x, y, width, height),
+            _ => None,
+        };
+        part.filter(|part| bounds.contains(*part))
+            .map(|part| {
+                Rectangle::from_edges(
+                    part.left() - margin,
+                    part.top() - margin,
+                    part.right() + margin,
+                    part.bottom() + margin,
+                )
+            })
+            .and_then(|area| area.intersection(bounds))
+            .unwrap_or(bounds)
+    }
+
+    /// The same draw from an image that is just the pixels in `crop`, packed.
+    pub(crate) fn cropped(&self, crop: Rectangle) -> Self {
+        let [x, y, width, height] = self.stated_part();
+        let moved = |place: u32, by: i32| place.saturating_sub(by.unsigned_abs());
+        Self {
+            image: ImageView::packed(crop.width(), crop.height(), self.image.format),
+            part: Some([moved(x, crop.left()), moved(y, crop.top()), width, height]),
+            ..*self
+        }
+    }
+
+    /// The request for it, from the region with this id; 0 is what the message carries.
+    pub(crate) fn request(&self, layer: &Layer, region: u32) -> request::Draw<'static> {
+        let [x, y, width, height] = self.stated_part();
+        let turned = match self.transform {
+            Transform::Identity | Transform::Rotate180 | Transform::Reflect | Transform::ReflectRotate180 => {
+                (width, height)
+            }
+            Transform::Rotate90
+            | Transform::Rotate270
+            | Transform::ReflectRotate90
+            | Transform::ReflectRotate270 => (height, width),
+        };
+        let (width_there, height_there) = self.size.unwrap_or(turned);
+        request::Draw {
+            layer: layer.id(),
+            transform: self.transform,
+            filter: self.filter,
+            operator: self.operator,
+            opacity: self.opacity,
+            source: FixedRectangle { x: fixed(x), y: fixed(y), width: fixed(width), height: fixed(height) },
+            destination: Pixels {
+                x: self.place.0,
+                y: self.place.1,
+                width: width_there,
+                height: height_there,
+            },
+            image: self.image.image(region),
+            carried: (&[]).into(),
+        }
+    }
+}
+
+/// Whole pixels in 16.16. What does not fit is outside of every image, and still is when cut.
+fn fixed(pixels: u32) -> u32 {
+    pixels.min(u16::MAX.into()) << 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::LayerOptions;
+
+    fn image() -> ImageView {
+        ImageView::packed(20, 10, Format::Rgb565)
+    }
+
+    fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
+        Rectangle::new(x, y, width, height).unwrap()
+    }
+
+    #[test]
+    fn a_crop_is_the_part_and_what_its_filter_may_look_at() {
+        let draw = Draw::new(image());
+        assert_eq!(draw.crop(), rectangle(0, 0, 20, 10));
+        assert_eq!(draw.part(3, 0, 5, 2).crop(), rectangle(3, 0, 5, 2));
+        assert_eq!(draw.part(3, 0, 5, 2).filter(Filter::Bilinear).crop(), rectangle(2, 0, 7, 3));
+        for outside in [draw.part(3, 0, 18, 2), draw.part(u32::MAX, 0, 1, 1), draw.part(0, 0, 0, 0)] {
+            assert_eq!(outside.crop(), rectangle(0, 0, 20, 10));
+        }
+    }
+
+    #[test]
+    fn a_cropped_draw_draws_the_same_pixels_to_the_same_place() {
+        let layer = Layer::new(7, &LayerOptions::new(50, 50));
+        let draw = Draw::new(image()).part(4, 3, 5, 2).at(-1, 6).filter(Filter::Bilinear);
+        let (whole, cropped) = (draw.request(&layer, 9), draw.cropped(draw.crop()).request(&layer, 0));
+        assert_eq!(whole.source, FixedRectangle::from_pixels(4, 3, 5, 2));
+        assert_eq!(cropped.source, FixedRectangle::from_pixels(1, 1, 5, 2));
+        assert_eq!(whole.destination, cropped.destination);
+        assert_eq!((cropped.image.width, cropped.image.height, cropped.image.planes[0].stride), (7, 4, 14));
+    }
+
+    #[test]
+    fn what_is_turned_takes_its_turned_size() {
+        let layer = Layer::new(7, &LayerOptions::new(50, 50));
+        let size = |draw: Draw| {
+            let there = draw.request(&layer, 1).destination;
+            (there.width, there.height)
+        };
+        let draw = Draw::new(image()).part(0, 0, 6, 3);
+        assert_eq!(size(draw), (6, 3));
+        assert_eq!(size(draw.transform(Transform::Rotate270)), (3, 6));
+        assert_eq!(size(draw.transform(Transform::ReflectRotate180)), (6, 3));
+        assert_eq!(size(draw.transform(Transform::Rotate90).scaled_to(8, 9)), (8, 9));
+    }
+}

@@ -1,0 +1,106 @@
+//! What can go wrong, and whether the connection survives it.
+
+use std::path::PathBuf;
+
+use blitd_protocol::error::Refusal;
+use blitd_protocol::framing::FramingError;
+use blitd_protocol::reply::ReplyError;
+use blitd_protocol::request::{EncodeError, MAX_CARRIED, RequestKind};
+use blitd_protocol::transport::{SOCKET_VARIABLE, TransportError};
+
+/// Why a call failed. [`ends_connection`](Self::ends_connection) tells whether the next one can succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens on the socket, or this user may not connect to it.
+    #[error("cannot connect to {}: {source}; start blitd, or name its socket in {SOCKET_VARIABLE}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// The socket failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// What the daemon sends cannot be cut into messages.
+    #[error("the daemon's messages cannot be read: {0}; do daemon and library have the same version?")]
+    Framing(#[from] FramingError),
+    /// What the daemon sends is not this protocol.
+    #[error("{0}; do daemon and library have the same version?")]
+    Reply(#[from] ReplyError),
+    /// The daemon said no, in its own words. What the request lent is the program's again.
+    #[error("the daemon refused{entry}: {0}", entry = entry_text(.0))]
+    Refused(#[from] Refusal),
+    /// The daemon went away or ended the connection, or the program did.
+    #[error("the connection is closed: open a new one; the daemon's log tells why, if it was the daemon")]
+    Closed,
+    /// No reply came in time.
+    #[error("the daemon did not reply in time: open a new connection, or allow it more time")]
+    TimedOut,
+    /// A request that is longer than a message can be. It was not sent.
+    #[error(transparent)]
+    TooLong(#[from] EncodeError),
+    /// More pixels than a draw can carry. It was not sent.
+    #[error(
+        "{length} bytes of pixels cannot travel in the draw's own message, which takes {MAX_CARRIED}: draw them from a region"
+    )]
+    TooManyCarried {
+        /// How many bytes the draw would carry.
+        length: usize,
+    },
+    /// A request whose descriptor is missing, or that takes none. It was not sent.
+    #[error("{kind} takes {takes} descriptors: give exactly that many")]
+    Descriptors {
+        /// The request's kind.
+        kind: RequestKind,
+        /// How many descriptors it takes.
+        takes: u8,
+    },
+    /// Memory for a region could not be had.
+    #[error("{what} failed: {source}; make the region smaller, or raise this program's limits")]
+    Memory {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// A reply that fits no request, or not the one it answers.
+    #[error("the daemon sent a reply of kind {kind:#06x} that does not fit: this is a fault of the daemon")]
+    Unexpected {
+        /// The reply's kind.
+        kind: u16,
+    },
+    /// A serial whose reply was taken before, or that is another link's.
+    #[error("request {serial} awaits no reply: wait once for each, on the link that sent it")]
+    NotPending {
+        /// The serial's number.
+        serial: u64,
+    },
+}
+
+impl Error {
+    /// Whether the connection is of no more use.
+    ///
+    /// If not, nothing has changed but that this one request was not carried out.
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.code.ends_connection(),
+            Self::TooLong(_)
+            | Self::TooManyCarried { .. }
+            | Self::Descriptors { .. }
+            | Self::Memory { .. }
+            | Self::NotPending { .. } => false,
+            Self::Connect { .. }
+            | Self::Transport(_)
+            | Self::Framing(_)
+            | Self::Reply(_)
+            | Self::Closed
+            | Self::TimedOut
+            | Self::Unexpected { .. } => true,
+        }
+    }
+}
+
+fn entry_text(refusal: &Refusal) -> String {
+    refusal.entry.map(|entry| format!(" entry {entry} of the batch")).unwrap_or_default()
+}

@@ -1,0 +1,176 @@
+//! Layers: what they are created with and what can be changed.
+
+use blitd_protocol::image::Format;
+use blitd_protocol::request::{LayerConfigure, LayerCreate};
+use blitd_protocol::value::{Band, Name};
+
+/// A picture that the daemon keeps for this connection. It ends with its connection.
+///
+/// Dropping this value leaves the layer as it is;
+/// [`destroy_layer`](crate::Connection::destroy_layer) ends it sooner.
+#[derive(Debug)]
+pub struct Layer {
+    id: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Layer {
+    pub(crate) fn new(id: u32, options: &LayerOptions) -> Self {
+        Self { id, width: options.width, height: options.height }
+    }
+
+    /// Its id on its connection.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Its width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Its height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+}
+
+/// What a layer is created with.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct LayerOptions {
+    width: u32,
+    height: u32,
+    place: (i32, i32),
+    z: i32,
+    format: Format,
+    opacity: u8,
+    visible: bool,
+    output: u32,
+    band: Band,
+    name: Name,
+}
+
+impl LayerOptions {
+    /// A visible, opaque layer of this size in pixels, in the top left corner of the first output, z 0 in the
+    /// normal band.
+    pub fn new(width: u32, height: u32) -> Self {
+        Self {
+            width,
+            height,
+            place: (0, 0),
+            z: 0,
+            format: Format::Xrgb8888,
+            opacity: u8::MAX,
+            visible: true,
+            output: 0,
+            band: Band::Normal,
+            name: Name::default(),
+        }
+    }
+
+    /// Puts its left column and top row at this pixel of the output.
+    pub fn at(self, x: i32, y: i32) -> Self {
+        Self { place: (x, y), ..self }
+    }
+
+    /// Its place among the layers of its band; higher is in front.
+    pub fn z(self, z: i32) -> Self {
+        Self { z, ..self }
+    }
+
+    /// Its pixels are XRGB8888: what is behind never shows through, unless by its opacity. The default.
+    pub fn opaque(self) -> Self {
+        Self { format: Format::Xrgb8888, ..self }
+    }
+
+    /// Its pixels are premultiplied ARGB8888: what is behind shows through. Transparent at first.
+    pub fn translucent(self) -> Self {
+        Self { format: Format::Argb8888, ..self }
+    }
+
+    /// How opaque it is as a whole, 255 fully.
+    pub fn opacity(self, opacity: u8) -> Self {
+        Self { opacity, ..self }
+    }
+
+    /// Not shown until a change makes it visible.
+    pub fn hidden(self) -> Self {
+        Self { visible: false, ..self }
+    }
+
+    /// The output that shows it, by its id; 0 is the first.
+    pub fn output(self, output: u32) -> Self {
+        Self { output, ..self }
+    }
+
+    /// The band it stands in; the daemon's configuration says which a user may use.
+    pub fn band(self, band: Band) -> Self {
+        Self { band, ..self }
+    }
+
+    /// A name for people, cut at 32 bytes.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Name::new(name), ..self }
+    }
+
+    pub(crate) fn request(&self, layer: u32) -> LayerCreate {
+        LayerCreate {
+            layer,
+            output: self.output,
+            x: self.place.0,
+            y: self.place.1,
+            width: self.width,
+            height: self.height,
+            z: self.z,
+            fourcc: self.format.fourcc(),
+            band: self.band,
+            opacity: self.opacity,
+            visible: self.visible,
+            linger: false,
+            name: self.name,
+        }
+    }
+}
+
+/// What to change of a layer; the rest stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct LayerChange(LayerConfigure);
+
+impl LayerChange {
+    /// Moves its left column and top row to this pixel of the output.
+    pub fn place(self, x: i32, y: i32) -> Self {
+        Self(LayerConfigure { place: Some((x, y)), ..self.0 })
+    }
+
+    /// Its place among the layers of its band; higher is in front.
+    pub fn z(self, z: i32) -> Self {
+        Self(LayerConfigure { z: Some(z), ..self.0 })
+    }
+
+    /// How opaque it is as a whole, 255 fully.
+    pub fn opacity(self, opacity: u8) -> Self {
+        Self(LayerConfigure { opacity: Some(opacity), ..self.0 })
+    }
+
+    /// Shows or hides it.
+    pub fn visible(self, visible: bool) -> Self {
+        Self(LayerConfigure { visible: Some(visible), ..self.0 })
+    }
+
+    /// The output that shows it, by its id; 0 is the first.
+    pub fn output(self, output: u32) -> Self {
+        Self(LayerConfigure { output: Some(output), ..self.0 })
+    }
+
+    /// The band it stands in; the daemon's configuration says which a user may use.
+    pub fn band(self, band: Band) -> Self {
+        Self(LayerConfigure { band: Some(band), ..self.0 })
+    }
+
+    pub(crate) fn request(&self, layer: &Layer) -> LayerConfigure {
+        LayerConfigure { layer: layer.id, ..self.0 }
+    }
+}

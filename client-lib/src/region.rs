@@ -1,0 +1,73 @@
+//! Memory that can be lent.
+
+use memmap2::MmapMut;
+
+use crate::error::Error;
+use crate::memory;
+
+/// Memory that the daemon draws from and captures into.
+///
+/// A call that lends it takes it `&mut` and gives it back with the reply. **A call that fails in a way that ends
+/// the connection got no reply, and does not give it back**: the region is empty from then on, since the daemon
+/// may still be using the memory.
+///
+/// It belongs to the connection that made it; any other answers that it does not know it. Dropping it frees this
+/// program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
+/// connection's end.
+#[derive(Debug)]
+pub struct Region {
+    id: u32,
+    /// `None` while lent, and after no reply came.
+    memory: Option<MmapMut>,
+}
+
+impl Region {
+    pub(crate) fn new(id: u32, memory: MmapMut) -> Self {
+        Self { id, memory: Some(memory) }
+    }
+
+    /// Its id on its connection.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether it has no bytes: it was lent and no reply came.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.as_deref().unwrap_or_default()
+    }
+
+    /// Its bytes, for writing.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.as_deref_mut().unwrap_or_default()
+    }
+
+    /// Its bytes as words, which are pixels of the 32-bit formats on a little-endian machine: 0xffrrggbb for
+    /// XRGB8888. Up to three bytes at the end that make no word are left out.
+    pub fn pixels_mut(&mut self) -> &mut [u32] {
+        self.memory.as_mut().map(memory::words).unwrap_or_default()
+    }
+
+    /// Lends the memory for as long as `work` takes, which is given the region's id and must return after the
+    /// daemon's reply.
+    pub(crate) fn lend<T>(
+        &mut self,
+        work: impl FnOnce(u32, &mut MmapMut) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut lent = self.memory.take().ok_or(Error::Closed)?;
+        let outcome = work(self.id, &mut lent);
+        if !outcome.as_ref().is_err_and(Error::ends_connection) {
+            self.memory = Some(lent);
+        }
+        outcome
+    }
+}

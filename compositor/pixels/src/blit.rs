@@ -1,0 +1,168 @@
+//! Rectangles of pixels from one picture to another.
+//!
+//! Every function clips to both pictures, so no argument can lead outside them. Targets of [`draw`] and [`fill`]
+//! are XRGB8888 or ARGB8888; [`convert`] writes the other 32-bit formats.
+
+use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::value::Operator;
+
+use crate::pixel::{OPAQUE, from_rgb565, multiply, over, swap_red_blue};
+use crate::view::{Picture, PictureMut};
+
+/// Draws the part of `source` that begins at `from` into the rectangle `to` of `target`.
+///
+/// `opacity` scales the source pixel first. A target without alpha counts as opaque, and the top byte of its
+/// pixels is left undefined.
+pub fn draw(
+    source: &Picture<'_>,
+    from: (i32, i32),
+    target: &mut PictureMut<'_>,
+    to: Rectangle,
+    operator: Operator,
+    opacity: u8,
+) {
+    let Some(rows) = Rows::clip(source, from, target, to) else { return };
+    let format = source.format();
+    match (operator, opacity) {
+        (Operator::Over, 0) => {}
+        (Operator::Over, 255) if format.has_alpha() => rows.each(source, target, format, over),
+        (Operator::Over, _) if opacity < 255 => {
+            rows.each(source, target, format, |s, d| over(multiply(s, opacity), d));
+        }
+        (_, 255) if is_copy(format, target.format()) => rows.copy(source, target),
+        (_, 255) => rows.each(source, target, format, |s, _| s),
+        _ => rows.each(source, target, format, |s, _| multiply(s, opacity)),
+    }
+}
+
+/// Converts the part of `source` (XRGB8888 or ARGB8888) that begins at `from` into the rectangle `to` of `target`
+/// (32 bits a pixel). What is opaque gets an alpha, or unused, byte of 255.
+pub fn convert(source: &Picture<'_>, from: (i32, i32), target: &mut PictureMut<'_>, to: Rectangle) {
+    let Some(rows) = Rows::clip(source, from, target, to) else { return };
+    let opaque = if source.format().has_alpha() && target.format().has_alpha() { 0 } else { OPAQUE };
+    match target.format() {
+        Format::Xbgr8888 | Format::Abgr8888 => {
+            rows.each(source, target, Format::Argb8888, |s, _| swap_red_blue(s) | opaque);
+        }
+        Format::Xrgb8888 | Format::Argb8888 => {
+            rows.each(source, target, Format::Argb8888, |s, _| s | opaque);
+        }
+        Format::Rgb565 => {}
+    }
+}
+
+/// Fills a rectangle of `target` with a premultiplied word.
+pub fn fill(target: &mut PictureMut<'_>, to: Rectangle, colour: u32, operator: Operator) {
+    let Some(to) = to.intersection(target.bounds()) else { return };
+    if target.format().bytes_per_pixel() != 4 {
+        return;
+    }
+    let width = to.width() as usize;
+    for y in to.top()..to.bottom() {
+        let row = target.pixel(to.left(), y).cast::<u32>();
+        match operator {
+            Operator::Source => {
+                for x in 0..width {
+                    // SAFETY: the rectangle was clipped to the picture, and its pixels are 4 bytes each.
+                    unsafe { row.add(x).write_unaligned(colour) };
+                }
+            }
+            Operator::Over => {
+                for x in 0..width {
+                    // SAFETY: as above.
+                    unsafe { row.add(x).write_unaligned(over(colour, row.add(x).read_unaligned())) };
+                }
+            }
+        }
+    }
+}
+
+/// Whether the bytes can be taken as they are. The top byte of a target without alpha does not matter.
+fn is_copy(source: Format, target: Format) -> bool {
+    source == target || (source == Format::Argb8888 && target == Format::Xrgb8888)
+}
+
+/// A rectangle that is inside both pictures.
+struct Rows {
+    from: (i32, i32),
+    to: Rectangle,
+}
+
+impl Rows {
+    fn clip(source: &Picture<'_>, from: (i32, i32), target: &PictureMut<'_>, to: Rectangle) -> Option<Self> {
+        if target.format().bytes_per_pixel() != 4 {
+            return None;
+        }
+        let shift = (to.left().checked_sub(from.0)?, to.top().checked_sub(from.1)?);
+        let reachable = source.bounds().translated(shift.0, shift.1)?;
+        let to = to.intersection(target.bounds())?.intersection(reachable)?;
+        Some(Self { from: (to.left() - shift.0, to.top() - shift.1), to })
+    }
+
+    fn addresses<'a>(
+        &'a self,
+        source: &'a Picture<'_>,
+        target: &'a mut PictureMut<'_>,
+    ) -> impl Iterator<Item = (*const u8, *mut u8)> + 'a {
+        (self.to.top()..self.to.bottom())
+            .zip(self.from.1..)
+            .map(|(to, from)| (source.pixel(self.from.0, from), target.pixel(self.to.left(), to)))
+    }
+
+    /// Only for formats of which [`is_copy`] holds.
+    fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
+        let bytes = self.to.width() as usize * 4;
+        for (from, to) in self.addresses(source, target) {
+            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. A source
+            // and a target are never the same memory: the target is behind a unique view.
+            unsafe { from.copy_to_nonoverlapping(to, bytes) };
+        }
+    }
+
+    fn each(
+        &self,
+        source: &Picture<'_>,
+        target: &mut PictureMut<'_>,
+        format: Format,
+        operate: impl Fn(u32, u32) -> u32 + Copy,
+    ) {
+        let width = self.to.width() as usize;
+        for (from, to) in self.addresses(source, target) {
+            let (words, to) = (from.cast::<u32>(), to.cast::<u32>());
+            // SAFETY: both rows are inside their pictures, which `clip` has seen to: `width` pixels of the source's
+            // format, and as many words of the target.
+            unsafe {
+                match format {
+                    Format::Xrgb8888 => {
+                        row(width, to, operate, |x| u32::from_le(words.add(x).read_unaligned()) | OPAQUE);
+                    }
+                    Format::Argb8888 => {
+                        row(width, to, operate, |x| u32::from_le(words.add(x).read_unaligned()));
+                    }
+                    Format::Xbgr8888 => row(width, to, operate, |x| {
+                        swap_red_blue(u32::from_le(words.add(x).read_unaligned())) | OPAQUE
+                    }),
+                    Format::Abgr8888 => row(width, to, operate, |x| {
+                        swap_red_blue(u32::from_le(words.add(x).read_unaligned()))
+                    }),
+                    Format::Rgb565 => {
+                        let halves = from.cast::<u16>();
+                        row(width, to, operate, |x| {
+                            from_rgb565(u16::from_le(halves.add(x).read_unaligned()))
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `width` words from `to` on must be readable and writable.
+#[inline(always)]
+unsafe fn row(width: usize, to: *mut u32, operate: impl Fn(u32, u32) -> u32, fetch: impl Fn(usize) -> u32) {
+    for x in 0..width {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(x).write_unaligned(operate(fetch(x), to.add(x).read_unaligned()).to_le()) };
+    }
+}

@@ -1,0 +1,235 @@
+//! Raw views of memory with a checked extent, and pictures in them.
+//!
+//! The law for memory that another process can write: no reference to it, ever. A view is a pointer, a length and
+//! a lifetime; bytes go through it by value. What another process changes meanwhile is the colour of its own
+//! pixels, and the kernels work whatever that is. The same types stand over plain slices, so that everything above
+//! is tested without a mapping.
+
+use std::marker::PhantomData;
+
+use blitd_protocol::image::{CheckedImage, Format, Rectangle};
+
+/// Memory that can be read and that others may change.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    base: *const u8,
+    length: usize,
+    life: PhantomData<&'a ()>,
+}
+
+impl<'a> View<'a> {
+    /// The `length` bytes from `base` on.
+    ///
+    /// # Safety
+    /// They must stay mapped and readable for `'a`. Others may change their values at any time.
+    pub const unsafe fn from_raw(base: *const u8, length: usize) -> Self {
+        Self { base, length, life: PhantomData }
+    }
+
+    /// The bytes of a slice.
+    pub const fn from_slice(slice: &'a [u8]) -> Self {
+        Self { base: slice.as_ptr(), length: slice.len(), life: PhantomData }
+    }
+
+    /// How many bytes.
+    pub const fn len(self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends `length` bytes from `offset` on to `out`; false, and nothing appended, where that is not all inside.
+    pub fn read(self, offset: usize, length: usize, out: &mut Vec<u8>) -> bool {
+        if offset.checked_add(length).is_none_or(|end| end > self.length) {
+            return false;
+        }
+        let start = out.len();
+        out.resize(start + length, 0);
+        // SAFETY: the range is inside the view, whose bytes are readable; `out` has just been made long enough, and
+        // memory of a Vec's own overlaps no view.
+        unsafe { self.base.add(offset).copy_to_nonoverlapping(out[start..].as_mut_ptr(), length) };
+        true
+    }
+}
+
+/// Memory that can be written and that others may change or see changing.
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    base: *mut u8,
+    length: usize,
+    life: PhantomData<&'a mut ()>,
+}
+
+impl<'a> ViewMut<'a> {
+    /// The `length` bytes from `base` on.
+    ///
+    /// # Safety
+    /// They must stay mapped, readable and writable for `'a`, and no Rust reference to them may be alive in it.
+    pub const unsafe fn from_raw(base: *mut u8, length: usize) -> Self {
+        Self { base, length, life: PhantomData }
+    }
+
+    /// The bytes of a slice.
+    pub const fn from_slice(slice: &'a mut [u8]) -> Self {
+        Self { base: slice.as_mut_ptr(), length: slice.len(), life: PhantomData }
+    }
+
+    /// Writes `bytes` at `offset`; false, and nothing written, where they are not all inside.
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.length) {
+            return false;
+        }
+        // SAFETY: the range is inside the view, whose bytes are writable; a slice, which nobody else may write,
+        // cannot overlap it.
+        unsafe { self.base.add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        true
+    }
+}
+
+/// How a picture lies in its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Bytes from row to row.
+    pub stride: usize,
+    /// Bytes before the first row.
+    pub offset: usize,
+    /// The pixel format.
+    pub format: Format,
+}
+
+impl Layout {
+    /// The layout of a checked image of one plane.
+    pub fn of_image(image: &CheckedImage) -> Option<Self> {
+        Some(Self {
+            width: image.width(),
+            height: image.height(),
+            stride: usize::try_from(image.plane().stride).ok()?,
+            offset: usize::try_from(image.plane().offset).ok()?,
+            format: image.format(),
+        })
+    }
+
+    /// The byte after the picture's last; `None` where that cannot be counted or rows overlap.
+    fn end(&self) -> Option<usize> {
+        let row = (self.width as usize).checked_mul(self.format.bytes_per_pixel() as usize)?;
+        if self.height == 0 || self.width == 0 || self.stride < row {
+            return None;
+        }
+        self.stride.checked_mul(self.height as usize - 1)?.checked_add(row)?.checked_add(self.offset)
+    }
+}
+
+/// A picture that can be read: every pixel of it is inside its memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    view: View<'a>,
+    layout: Layout,
+}
+
+impl<'a> Picture<'a> {
+    /// The picture that lies so in `view`; `None` where it is not all inside.
+    pub fn new(view: View<'a>, layout: Layout) -> Option<Self> {
+        layout.end().is_some_and(|end| end <= view.length).then_some(Self { view, layout })
+    }
+
+    /// The picture's rectangle, at the origin.
+    pub const fn bounds(&self) -> Rectangle {
+        Rectangle::from_size(self.layout.width, self.layout.height)
+    }
+
+    /// Its pixel format.
+    pub const fn format(&self) -> Format {
+        self.layout.format
+    }
+
+    /// The address of a pixel inside [`bounds`](Self::bounds).
+    pub(crate) fn pixel(&self, x: i32, y: i32) -> *const u8 {
+        let at = offset(&self.layout, x, y);
+        // SAFETY: pixels inside the bounds are inside the view, as `new` has checked.
+        unsafe { self.view.base.add(at) }
+    }
+}
+
+/// A picture that can be written: every pixel of it is inside its memory.
+#[derive(Debug)]
+pub struct PictureMut<'a> {
+    view: ViewMut<'a>,
+    layout: Layout,
+}
+
+impl<'a> PictureMut<'a> {
+    /// The picture that lies so in `view`; `None` where it is not all inside.
+    pub fn new(view: ViewMut<'a>, layout: Layout) -> Option<Self> {
+        layout.end().is_some_and(|end| end <= view.length).then_some(Self { view, layout })
+    }
+
+    /// The picture's rectangle, at the origin.
+    pub const fn bounds(&self) -> Rectangle {
+        Rectangle::from_size(self.layout.width, self.layout.height)
+    }
+
+    /// Its pixel format.
+    pub const fn format(&self) -> Format {
+        self.layout.format
+    }
+
+    /// The same picture for reading.
+    pub const fn as_picture(&self) -> Picture<'_> {
+        Picture {
+            view: View { base: self.view.base, length: self.view.length, life: PhantomData },
+            layout: self.layout,
+        }
+    }
+
+    /// The address of a pixel inside [`bounds`](Self::bounds).
+    pub(crate) fn pixel(&mut self, x: i32, y: i32) -> *mut u8 {
+        let at = offset(&self.layout, x, y);
+        // SAFETY: pixels inside the bounds are inside the view, as `new` has checked.
+        unsafe { self.view.base.add(at) }
+    }
+}
+
+fn offset(layout: &Layout, x: i32, y: i32) -> usize {
+    let (x, y) = (x.unsigned_abs() as usize, y.unsigned_abs() as usize);
+    layout.offset + y * layout.stride + x * layout.format.bytes_per_pixel() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAYOUT: Layout = Layout { width: 3, height: 2, stride: 13, offset: 1, format: Format::Xrgb8888 };
+
+    #[test]
+    fn a_picture_is_all_inside_or_is_not() {
+        assert!(Picture::new(View::from_slice(&[0; 26]), LAYOUT).is_some());
+        assert!(Picture::new(View::from_slice(&[0; 25]), LAYOUT).is_none());
+        let narrow = Layout { stride: 11, ..LAYOUT };
+        assert!(Picture::new(View::from_slice(&[0; 100]), narrow).is_none());
+        let far = Layout { offset: usize::MAX, ..LAYOUT };
+        assert!(PictureMut::new(ViewMut::from_slice(&mut [0; 100]), far).is_none());
+        let none = Layout { height: 0, ..LAYOUT };
+        assert!(Picture::new(View::from_slice(&[0; 100]), none).is_none());
+    }
+
+    #[test]
+    fn ranges_outside_are_neither_read_nor_written() {
+        let mut bytes = [1, 2, 3, 4];
+        let mut out = vec![9];
+        assert!(!View::from_slice(&bytes).read(2, 3, &mut out));
+        assert!(!View::from_slice(&bytes).read(usize::MAX, 2, &mut out));
+        assert!(View::from_slice(&bytes).read(2, 2, &mut out));
+        assert_eq!(out, [9, 3, 4]);
+        let mut view = ViewMut::from_slice(&mut bytes);
+        assert!(!view.write(3, &[7, 7]));
+        assert!(view.write(3, &[7]));
+        assert_eq!(bytes, [1, 2, 3, 7]);
+    }
+}

@@ -1,0 +1,350 @@
+//! Room 10, client: one connection, what it holds, its requests on their way in and its replies on their way out.
+//!
+//! A client is read from only as long as it has few requests unanswered and takes its replies. One that floods or
+//! stalls fills its own socket, and nothing of ours.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use blitd_protocol::error::{Coded, ErrorCode, Refusal};
+use blitd_protocol::framing::{FramingError, Message};
+use blitd_protocol::reply::{Receipt, Reply};
+use blitd_protocol::request::{Request, RequestKind, VERSION};
+use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
+use blitd_protocol::value::{Mode, Name, Priority};
+
+use crate::memory::region::Regions;
+use crate::policy::{Credentials, Limits, Usage};
+use crate::queue::ConnectionId;
+use crate::scene::{LayerKey, OutputId};
+use crate::work::composition::CompositionId;
+use crate::work::operation::Ids;
+use crate::work::paint::Paint;
+
+/// Bytes of replies that a client has not taken, above which nothing more is read from it.
+const MOST_UNSENT: usize = 256 * 1024;
+
+/// Bytes of messages that wait in the queue, above which nothing more is read.
+const MOST_WAITING: usize = 256 * 1024;
+
+/// A request on its way into the queue.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The client's number for it.
+    pub serial: u64,
+    /// When it was read.
+    pub received: u64,
+    /// The request, or why it is refused when its turn comes.
+    pub request: Result<Request<'static>, Refusal>,
+    /// What came with it.
+    pub descriptor: Option<OwnedFd>,
+    length: usize,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Ending {
+    /// The client has closed it.
+    #[error("closed by the client")]
+    Closed,
+    /// The kernel says so.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The client has broken the protocol; it is told so.
+    #[error("{refusal}")]
+    Fault {
+        /// The request's number, or 0.
+        serial: u64,
+        /// What was wrong.
+        refusal: Refusal,
+    },
+}
+
+/// A client that breaks the rules of the handshake.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error("the first request must be a hello")]
+    Missing,
+    #[error("a second hello: one is enough for a connection")]
+    Again,
+    #[error("versions {oldest} to {newest} were offered, and this daemon speaks {VERSION}")]
+    Version { oldest: u16, newest: u16 },
+}
+
+impl Coded for HandshakeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Missing | Self::Again => ErrorCode::HelloExpected,
+            Self::Version { .. } => ErrorCode::VersionUnsupported,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("priority {asked} is above this user's ceiling of {ceiling}: ask for at most that")]
+struct PriorityError {
+    asked: u8,
+    ceiling: u8,
+}
+
+impl Coded for PriorityError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::PriorityTooHigh
+    }
+}
+
+/// A request that is being worked on.
+#[derive(Debug)]
+pub struct Active {
+    /// The client's number for it.
+    pub serial: u64,
+    /// When it was read.
+    pub received: u64,
+    /// When its work began.
+    pub started: u64,
+    /// How many slices it has had.
+    pub slices: u32,
+    /// What is done.
+    pub work: Work,
+}
+
+/// What can be done for a request in more than one step.
+#[derive(Debug)]
+pub enum Work {
+    /// Draws, fills, batches.
+    Paint(Paint),
+    /// A capture.
+    Capture(CompositionId),
+    /// Waits until a change of an output is on the glass.
+    Sync {
+        /// The output.
+        output: OutputId,
+        /// The change.
+        generation: u64,
+    },
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Client {
+    id: ConnectionId,
+    endpoint: Endpoint,
+    credentials: Credentials,
+    limits: Limits,
+    mode: Option<Mode>,
+    name: Name,
+    waiting_bytes: usize,
+    /// Its regions.
+    pub regions: Regions,
+    /// Its layers.
+    pub layers: HashMap<u32, LayerKey>,
+    /// What its user has been charged for it.
+    pub usage: Usage,
+    /// What is being done for it.
+    pub active: Option<Active>,
+    /// What the loop watches its socket for, as epoll's bits.
+    pub watched: i32,
+    /// Requests answered.
+    pub requests: u64,
+    /// Of these, refused.
+    pub refused: u64,
+}
+
+impl Client {
+    /// A connection that has yet to say hello.
+    pub fn new(
+        id: ConnectionId,
+        socket: UnixStream,
+        credentials: Credentials,
+        limits: Limits,
+        usage: Usage,
+    ) -> Self {
+        Self {
+            id,
+            endpoint: Endpoint::new(socket),
+            credentials,
+            limits,
+            mode: None,
+            name: Name::default(),
+            waiting_bytes: 0,
+            regions: Regions::default(),
+            layers: HashMap::new(),
+            usage,
+            active: None,
+            watched: 0,
+            requests: 0,
+            refused: 0,
+        }
+    }
+
+    /// Its number.
+    pub const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Who it is.
+    pub const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What it may do and hold.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How its pixels travel; `None` before its hello.
+    pub const fn mode(&self) -> Option<Mode> {
+        self.mode
+    }
+
+    /// What it calls itself.
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// What its ids stand for.
+    pub const fn ids(&self) -> Ids<'_> {
+        Ids { regions: &self.regions, layers: &self.layers }
+    }
+
+    /// Bytes received and sent.
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.endpoint.bytes_received(), self.endpoint.bytes_sent())
+    }
+
+    /// Whether more may be read from it, with `queued` of its requests unanswered.
+    pub fn may_read(&self, queued: usize) -> bool {
+        queued < self.limits.requests as usize
+            && self.waiting_bytes < MOST_WAITING
+            && self.endpoint.unsent() < MOST_UNSENT
+    }
+
+    /// Whether it has not taken all of its replies.
+    pub fn has_unsent(&self) -> bool {
+        self.endpoint.unsent() > 0
+    }
+
+    /// Reads once from the socket; false where nothing was there.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub fn receive(&mut self) -> Result<bool, Ending> {
+        match self.endpoint.receive(Wait::Return) {
+            Ok(Received::Bytes) => Ok(true),
+            Ok(Received::Nothing) => Ok(false),
+            Ok(Received::Closed) => Err(Ending::Closed),
+            Err(error @ TransportError::DescriptorsTruncated) => Err(Ending::Fault {
+                serial: 0,
+                refusal: Refusal {
+                    code: ErrorCode::DescriptorsTruncated,
+                    entry: None,
+                    text: error.to_string(),
+                },
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next request among what has been read, and its priority.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub fn next_request(&mut self, now: u64) -> Result<Option<(Priority, Incoming)>, Ending> {
+        let fault = |error: FramingError| Ending::Fault { serial: 0, refusal: error.into() };
+        let Some(message) = self.endpoint.next_message().map_err(fault)? else { return Ok(None) };
+        let Message { header, body, mut descriptors } = message;
+        let serial = header.serial.get();
+        let fault = |refusal| Ending::Fault { serial, refusal };
+        let stripped = descriptors.len() < usize::from(header.descriptors);
+        let request = match Request::decode(&header, body) {
+            Err(refusal) if refusal.code.ends_connection() => return Err(fault(refusal)),
+            result => result.map(Request::into_owned),
+        };
+        let is_hello = header.kind.get() == RequestKind::Hello.number();
+        match (&request, self.mode) {
+            (Ok(Request::Hello(hello)), None) => {
+                if hello.oldest > VERSION || hello.newest < VERSION {
+                    let (oldest, newest) = (hello.oldest, hello.newest);
+                    return Err(fault(HandshakeError::Version { oldest, newest }.into()));
+                }
+                self.mode = Some(if stripped { Mode::Inline } else { Mode::Shared });
+                self.name = hello.name;
+            }
+            (Err(refusal), None) if is_hello => return Err(fault(refusal.clone())),
+            (_, None) => return Err(fault(HandshakeError::Missing.into())),
+            (_, Some(_)) if is_hello => return Err(fault(HandshakeError::Again.into())),
+            _ => {}
+        }
+        let length = body_length(&request);
+        let ceiling = self.limits.priority;
+        // What is refused still has its place among the connection's requests, at a priority that it may have.
+        let priority = Priority::new(header.priority).unwrap_or_default();
+        let request = match request {
+            Ok(request) if priority <= ceiling || is_hello => Ok(request),
+            Ok(_) => {
+                let error = PriorityError { asked: priority.number(), ceiling: ceiling.number() };
+                Err(error.into())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let priority = priority.min(ceiling);
+        self.waiting_bytes += length;
+        let descriptor = descriptors.pop();
+        Ok(Some((priority, Incoming { serial, received: now, request, descriptor, length })))
+    }
+
+    /// A request leaves the queue to be worked on.
+    pub fn taken(&mut self, incoming: &Incoming) {
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(incoming.length);
+    }
+
+    /// Puts a reply behind those that are to be sent.
+    pub fn reply(&mut self, serial: u64, reply: &Reply<'_>) {
+        self.requests += 1;
+        if matches!(reply, Reply::Refused(_)) {
+            self.refused += 1;
+        }
+        self.endpoint.queue(|out| reply.encode(serial, out));
+    }
+
+    /// Answers a request that is done.
+    pub fn done(&mut self, serial: u64, receipt: Receipt) {
+        self.reply(serial, &Reply::Done(receipt));
+    }
+
+    /// Sends what it takes of its replies.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub fn flush(&mut self) -> Result<(), Ending> {
+        match self.endpoint.flush(Wait::Return) {
+            Ok(_) => Ok(()),
+            Err(TransportError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(Ending::Closed)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a request weighs while it waits.
+fn body_length(request: &Result<Request<'_>, Refusal>) -> usize {
+    use blitd_protocol::request::Entry;
+    let fixed = size_of::<Request<'_>>();
+    match request {
+        Ok(Request::Draw(draw)) => fixed + draw.carried.len(),
+        Ok(Request::RegionWrite { bytes, .. }) => fixed + bytes.len(),
+        Ok(Request::Batch(entries)) => entries.iter().fold(fixed, |sum, entry| {
+            let carried = if let Entry::Draw(draw) = entry { draw.carried.len() } else { 0 };
+            sum + size_of::<Entry<'_>>() + carried
+        }),
+        _ => fixed,
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.endpoint.as_fd()
+    }
+}

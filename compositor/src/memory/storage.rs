@@ -1,0 +1,103 @@
+//! The daemon's own pictures: what layers hold, and the screens of headless outputs.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
+use blitd_protocol::error::{Coded, ErrorCode};
+use blitd_protocol::image::{Format, Rectangle};
+use memmap2::MmapOptions;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ftruncate;
+
+use super::unmap::{Mapping, Unmapper};
+
+/// Rows begin on a cache line.
+const ALIGNMENT: u64 = 64;
+
+/// A picture of the daemon's own, zero at first: 32 bits a pixel, in cached memory backed by a memfd.
+///
+/// A storage is shared by its layer and by the frames that are being composed from it. All of them are on the one
+/// loop, and nobody keeps a view of it from one slice to the next.
+#[derive(Debug)]
+pub struct Storage {
+    mapping: Mapping,
+    layout: Layout,
+    /// What a service manager's descriptor store can keep while the daemon starts anew.
+    descriptor: OwnedFd,
+}
+
+/// The daemon could not get the memory for a picture.
+#[derive(Debug, thiserror::Error)]
+#[error("no memory for a picture of {width}x{height} pixels: {source}")]
+pub struct StorageError {
+    width: u32,
+    height: u32,
+    source: std::io::Error,
+}
+
+impl Coded for StorageError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::OutOfMemory
+    }
+}
+
+impl Storage {
+    /// How many bytes a picture of this size takes.
+    pub const fn bytes_for(width: u32, height: u32) -> u64 {
+        (width as u64 * 4).next_multiple_of(ALIGNMENT) * height as u64
+    }
+
+    /// Allocates a picture.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn new(width: u32, height: u32, format: Format, unmapper: &Unmapper) -> Result<Self, StorageError> {
+        let failed = |source| StorageError { width, height, source };
+        let bytes = Self::bytes_for(width, height);
+        let descriptor =
+            memfd_create(c"blitd-picture", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+        let length = i64::try_from(bytes).map_err(|_| failed(std::io::ErrorKind::OutOfMemory.into()))?;
+        ftruncate(&descriptor, length).map_err(|errno| failed(errno.into()))?;
+        let length = usize::try_from(bytes).map_err(|_| failed(std::io::ErrorKind::OutOfMemory.into()))?;
+        let map = MmapOptions::new().len(length).map_raw(&descriptor).map_err(failed)?;
+        let stride = (width as usize * 4).next_multiple_of(ALIGNMENT as usize);
+        let layout = Layout { width, height, stride, offset: 0, format };
+        Ok(Self { mapping: Mapping::new(map, unmapper), layout, descriptor })
+    }
+
+    /// The picture's rectangle, at the origin.
+    pub const fn bounds(&self) -> Rectangle {
+        Rectangle::from_size(self.layout.width, self.layout.height)
+    }
+
+    /// Its pixel format.
+    pub const fn format(&self) -> Format {
+        self.layout.format
+    }
+
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> u64 {
+        self.mapping.len() as u64
+    }
+
+    /// The picture, for reading.
+    pub fn picture(&self) -> Option<Picture<'_>> {
+        // SAFETY: the mapping is readable, and lives as long as `self`.
+        let view = unsafe { View::from_raw(self.mapping.address(), self.mapping.len()) };
+        Picture::new(view, self.layout)
+    }
+
+    /// The picture, for writing. Views are raw, so that readers between two slices need no lock.
+    pub fn picture_mut(&self) -> Option<PictureMut<'_>> {
+        // SAFETY: the mapping is writable, lives as long as `self`, and no reference to it is ever made: all of the
+        // daemon goes through views, on one thread (a Storage is neither Send nor Sync).
+        let view = unsafe { ViewMut::from_raw(self.mapping.address(), self.mapping.len()) };
+        PictureMut::new(view, self.layout)
+    }
+}
+
+impl AsFd for Storage {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}

@@ -1,0 +1,270 @@
+//! The configuration file: TOML, every key optional. docs/configuration.md describes it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use blitd_protocol::image::MAX_EXTENT;
+use serde::Deserialize;
+
+use super::{Overrides, Policy};
+
+/// Where the configuration is looked for where no option names it. It need not be there.
+pub const DEFAULT_PATH: &str = "/etc/blitd.toml";
+
+/// A size in pixels, written `WIDTHxHEIGHT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Size {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_EXTENT).contains(side));
+        text.split_once('x')
+            .and_then(|(width, height)| Some(Self { width: side(width)?, height: side(height)? }))
+            .ok_or_else(|| format!("{text:?} is no size: write WIDTHxHEIGHT, each 1 to {MAX_EXTENT}"))
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}", self.width, self.height)
+    }
+}
+
+/// A colour, written `#rrggbb`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Colour(
+    /// An XRGB8888 word.
+    pub u32,
+);
+
+impl TryFrom<String> for Colour {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii());
+        digits
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .map(|word| Self(0xff00_0000 | word))
+            .ok_or_else(|| format!("{text:?} is no colour: write #rrggbb"))
+    }
+}
+
+/// The headless output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeadlessConfig {
+    /// Its size.
+    pub size: Size,
+    /// Frames a second.
+    pub refresh: u32,
+}
+
+impl Default for HeadlessConfig {
+    fn default() -> Self {
+        Self { size: Size { width: 1920, height: 1080 }, refresh: 60 }
+    }
+}
+
+/// The file as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    socket: Option<PathBuf>,
+    socket_mode: Option<String>,
+    background: Colour,
+    headless: HeadlessConfig,
+    limits: Overrides,
+    user: HashMap<String, Overrides>,
+    group: HashMap<String, Overrides>,
+}
+
+/// The configuration, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where to listen.
+    pub socket: Option<PathBuf>,
+    /// Permissions of the socket.
+    pub socket_mode: Option<u32>,
+    /// What is under all layers, an XRGB8888 word.
+    pub background: u32,
+    /// The headless output.
+    pub headless: HeadlessConfig,
+    /// Who may what.
+    pub policy: Policy,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {fault}", .path.display())]
+    Fault {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        fault: String,
+    },
+}
+
+/// Turns the name of a user or a group into its number.
+pub trait Names {
+    /// A user's number.
+    fn user(&self, name: &str) -> Option<u32>;
+    /// A group's number.
+    fn group(&self, name: &str) -> Option<u32>;
+}
+
+impl Config {
+    /// What holds where there is no configuration file.
+    pub fn of_nothing(own_user: u32) -> Self {
+        Self { policy: Policy { own_user, ..Policy::default() }, ..Self::default() }
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(path: &Path, own_user: u32, names: &impl Names) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text, own_user, names).map_err(|fault| ConfigError::Fault { path: path.into(), fault })
+    }
+
+    /// Checks the text of a configuration.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence.
+    pub fn parse(text: &str, own_user: u32, names: &impl Names) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if !(1..=1000).contains(&file.headless.refresh) {
+            return Err(format!("[headless] refresh = {}: it takes 1 to 1000", file.headless.refresh));
+        }
+        let mode = file.socket_mode.as_deref().map(|text| {
+            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+            mode.ok_or_else(|| {
+                format!("socket_mode = {text:?}: it takes three octal digits, such as \"660\"")
+            })
+        });
+        if let Some(fault) = file.limits.fault() {
+            return Err(format!("[limits] {fault}"));
+        }
+        let policy = Policy {
+            own_user,
+            everybody: file.limits,
+            users: numbered("user", file.user, |name| names.user(name))?,
+            groups: numbered("group", file.group, |name| names.group(name))?,
+        };
+        Ok(Self {
+            socket: file.socket,
+            socket_mode: mode.transpose()?,
+            background: file.background.0,
+            headless: file.headless,
+            policy,
+        })
+    }
+}
+
+fn numbered(
+    kind: &str,
+    sections: HashMap<String, Overrides>,
+    number: impl Fn(&str) -> Option<u32>,
+) -> Result<HashMap<u32, Overrides>, String> {
+    let section = |(name, overrides): (String, Overrides)| {
+        if let Some(fault) = overrides.fault() {
+            return Err(format!("[{kind}.{name}] {fault}"));
+        }
+        let number = number(&name).ok_or_else(|| format!("[{kind}.{name}]: there is no {kind} {name}"))?;
+        Ok((number, overrides))
+    };
+    sections.into_iter().map(section).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Credentials;
+
+    struct Fixed;
+    impl Names for Fixed {
+        fn user(&self, name: &str) -> Option<u32> {
+            (name == "signage").then_some(1000)
+        }
+        fn group(&self, name: &str) -> Option<u32> {
+            (name == "video").then_some(44)
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let config = Config::parse("", 1, &Fixed).unwrap();
+        assert_eq!(config.headless, HeadlessConfig::default());
+        assert_eq!(config.background, 0);
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let text = r##"
+            socket = "/run/x"
+            socket_mode = "666"
+            background = "#102030"
+            [headless]
+            size = "640x480"
+            refresh = 50
+            [limits]
+            layers = 5
+            [user.signage]
+            priority = 31
+            [group.video]
+            capture_outputs = true
+        "##;
+        let config = Config::parse(text, 1, &Fixed).unwrap();
+        assert_eq!(config.background, 0xff10_2030);
+        assert_eq!(config.socket_mode, Some(0o666));
+        assert_eq!(config.headless.size, Size { width: 640, height: 480 });
+        let limits = config.policy.limits(&Credentials { pid: 1, uid: 1000, gid: 44 });
+        assert_eq!((limits.layers, limits.priority.number(), limits.capture_outputs), (5, 31, true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, named) in [
+            ("colour = 1", "colour"),
+            ("background = \"red\"", "#rrggbb"),
+            ("[headless]\nsize = \"0x5\"", "WIDTHxHEIGHT"),
+            ("[headless]\nrefresh = 0", "refresh = 0"),
+            ("[limits]\npriority = 64", "0 to 63"),
+            ("[user.nobody-here]\nlayers = 1", "no user nobody-here"),
+            ("[user.signage]\nrequests = 0", "[user.signage] requests = 0"),
+            ("socket_mode = \"999\"", "octal"),
+        ] {
+            let error = Config::parse(text, 1, &Fixed).unwrap_err();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Room 4, queue: whose request is worked on next.
+//!
+//! Pure. Connections are numbers, requests are whatever the server wants. The rules:
+//!
+//! - The highest effective priority goes first. A connection's is the highest of all its requests that wait or are
+//!   worked on, so that its head inherits what is urgent behind it.
+//! - Within a connection requests keep their order, one at a time.
+//! - A request that has been started yields only to a strictly higher effective priority.
+//! - Equals take turns, request by request: first the one whose head has been waiting longest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use blitd_protocol::value::{MAX_PRIORITY, Priority};
+
+/// A connection's number.
+pub type ConnectionId = u64;
+
+/// The requests of one connection.
+#[derive(Debug)]
+struct Line<T> {
+    waiting: VecDeque<(Priority, T)>,
+    started: Option<Priority>,
+    blocked: bool,
+    /// How many requests of each priority there are, the started one included.
+    counts: [u32; MAX_PRIORITY as usize + 1],
+    /// A bit for each priority of which there are any.
+    present: u64,
+    /// The turn in which its head became the head.
+    since: u64,
+}
+
+impl<T> Line<T> {
+    fn new(since: u64) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            started: None,
+            blocked: false,
+            counts: [0; MAX_PRIORITY as usize + 1],
+            present: 0,
+            since,
+        }
+    }
+
+    fn effective(&self) -> u32 {
+        u64::BITS - self.present.leading_zeros()
+    }
+
+    fn count(&mut self, priority: Priority) {
+        let number = usize::from(priority.number());
+        self.counts[number] += 1;
+        self.present |= 1 << number;
+    }
+
+    fn discount(&mut self, priority: Priority) {
+        let number = usize::from(priority.number());
+        self.counts[number] -= 1;
+        if self.counts[number] == 0 {
+            self.present &= !(1 << number);
+        }
+    }
+}
+
+/// All requests that wait, and those that are being worked on.
+#[derive(Debug)]
+pub struct Queue<T> {
+    /// Connections that have at least one request here.
+    lines: BTreeMap<ConnectionId, Line<T>>,
+    turn: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { lines: BTreeMap::new(), turn: 0 }
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Whether its request has been started.
+    pub started: bool,
+}
+
+impl<T> Queue<T> {
+    /// Puts a request behind those of its connection.
+    pub fn push(&mut self, connection: ConnectionId, priority: Priority, request: T) {
+        let turn = self.next_turn();
+        let line = self.lines.entry(connection).or_insert_with(|| Line::new(turn));
+        line.count(priority);
+        line.waiting.push_back((priority, request));
+    }
+
+    /// How many requests a connection has here.
+    pub fn len(&self, connection: ConnectionId) -> usize {
+        self.lines.get(&connection).map_or(0, |line| line.waiting.len() + usize::from(line.started.is_some()))
+    }
+
+    /// Whether nothing can be worked on.
+    pub fn is_idle(&self) -> bool {
+        self.lines.values().all(|line| line.blocked)
+    }
+
+    /// Whose turn it is, if anybody can go on.
+    pub fn next(&self) -> Option<Turn> {
+        let ready = self.lines.iter().filter(|(_, line)| !line.blocked);
+        let (connection, line) = ready.max_by_key(|(_, line)| {
+            (line.effective(), line.started.is_some(), std::cmp::Reverse(line.since))
+        })?;
+        Some(Turn { connection: *connection, started: line.started.is_some() })
+    }
+
+    /// Takes a connection's head to be worked on. It counts until [`finish`](Self::finish).
+    pub fn start(&mut self, connection: ConnectionId) -> Option<T> {
+        let line = self.lines.get_mut(&connection).filter(|line| line.started.is_none())?;
+        let (priority, request) = line.waiting.pop_front()?;
+        line.started = Some(priority);
+        Some(request)
+    }
+
+    /// The started request is done; the next one becomes the head and waits for its turn.
+    pub fn finish(&mut self, connection: ConnectionId) {
+        let turn = self.next_turn();
+        let Some(line) = self.lines.get_mut(&connection) else { return };
+        if let Some(priority) = line.started.take() {
+            line.discount(priority);
+        }
+        line.blocked = false;
+        line.since = turn;
+        if line.waiting.is_empty() {
+            self.lines.remove(&connection);
+        }
+    }
+
+    /// The started request cannot go on until [`finish`](Self::finish): its connection waits, nobody else does.
+    pub fn block(&mut self, connection: ConnectionId) {
+        if let Some(line) = self.lines.get_mut(&connection) {
+            line.blocked = true;
+        }
+    }
+
+    /// Forgets a connection.
+    pub fn remove(&mut self, connection: ConnectionId) {
+        self.lines.remove(&connection);
+    }
+
+    fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn priority(number: u8) -> Priority {
+        Priority::new(number).unwrap()
+    }
+
+    /// Runs everything, one request a turn, and says what ran.
+    fn run(queue: &mut Queue<&'static str>) -> Vec<&'static str> {
+        let mut done = Vec::new();
+        while let Some(turn) = queue.next() {
+            done.extend(queue.start(turn.connection));
+            queue.finish(turn.connection);
+        }
+        done
+    }
+
+    #[test]
+    fn the_highest_priority_goes_first() {
+        let mut queue = Queue::default();
+        queue.push(1, priority(10), "normal");
+        queue.push(2, priority(63), "alarm");
+        queue.push(3, priority(0), "whenever");
+        assert_eq!(run(&mut queue), ["alarm", "normal", "whenever"]);
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn equals_take_turns_request_by_request() {
+        let mut queue = Queue::default();
+        for request in ["a1", "a2", "a3"] {
+            queue.push(1, priority(10), request);
+        }
+        queue.push(2, priority(10), "b1");
+        queue.push(2, priority(10), "b2");
+        queue.push(3, priority(10), "c1");
+        assert_eq!(run(&mut queue), ["a1", "b1", "c1", "a2", "b2", "a3"]);
+    }
+
+    #[test]
+    fn the_head_inherits_what_waits_behind_it() {
+        let mut queue = Queue::default();
+        queue.push(1, priority(5), "slow");
+        queue.push(2, priority(10), "normal");
+        queue.push(1, priority(20), "urgent behind slow");
+        assert_eq!(run(&mut queue), ["slow", "urgent behind slow", "normal"]);
+    }
+
+    #[test]
+    fn a_started_request_yields_only_to_strictly_higher() {
+        let mut queue = Queue::default();
+        queue.push(1, priority(10), "long");
+        assert_eq!(queue.next(), Some(Turn { connection: 1, started: false }));
+        queue.start(1);
+        queue.push(2, priority(10), "equal");
+        assert_eq!(queue.next(), Some(Turn { connection: 1, started: true }));
+        queue.push(3, priority(11), "higher");
+        assert_eq!(queue.next(), Some(Turn { connection: 3, started: false }));
+        queue.push(1, priority(12), "behind long");
+        assert_eq!(queue.next(), Some(Turn { connection: 1, started: true }), "what is started inherits too");
+    }
+
+    #[test]
+    fn a_blocked_connection_keeps_nobody_waiting() {
+        let mut queue = Queue::default();
+        queue.push(1, priority(63), "sync");
+        queue.start(1);
+        queue.block(1);
+        queue.push(1, priority(63), "later");
+        queue.push(2, priority(0), "other");
+        assert_eq!(run(&mut queue), ["other"]);
+        assert!(queue.is_idle() && queue.len(1) == 2);
+        queue.finish(1);
+        assert_eq!(run(&mut queue), ["later"]);
+    }
+
+    #[test]
+    fn a_connection_that_goes_takes_its_requests_along() {
+        let mut queue = Queue::default();
+        queue.push(1, priority(10), "gone");
+        queue.push(2, priority(10), "stays");
+        queue.remove(1);
+        assert_eq!(run(&mut queue), ["stays"]);
+    }
+}

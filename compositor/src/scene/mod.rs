@@ -1,0 +1,334 @@
+//! Room 3, scene: the layers, how they are stacked, and what has changed.
+//!
+//! Plain data. `S` is a handle to a layer's storage: shared ownership of a [`Storage`](crate::memory::storage::Storage)
+//! in the daemon, a number in tests; the scene never looks inside. Every change says which pixels of which output
+//! it touches, and [`Scene::take_damage`] hands that on.
+
+pub mod area;
+
+use std::collections::HashMap;
+
+use area::Area;
+use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::value::Name;
+
+/// A layer's number, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerKey(u64);
+
+/// An output's number, as clients see it.
+pub type OutputId = u32;
+
+/// What of a layer its owner decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The output that shows it.
+    pub output: OutputId,
+    /// Its rectangle on the output.
+    pub place: Rectangle,
+    /// Its place in the stack; equals stand in the order of their creation.
+    pub z: i32,
+    /// 255 is opaque.
+    pub opacity: u8,
+    /// Whether it is shown.
+    pub visible: bool,
+}
+
+/// The storage that a layer's longer requests are drawn into before it takes the place of the first.
+#[derive(Clone, Debug)]
+pub struct Spare<S> {
+    /// The storage.
+    pub storage: S,
+    /// Where it differs from the front one. May hold more than that.
+    pub stale: Area,
+}
+
+/// A layer.
+#[derive(Clone, Debug)]
+pub struct Layer<S> {
+    /// The connection that it belongs to.
+    pub owner: u64,
+    /// Its id there.
+    pub id: u32,
+    /// Its name, for people.
+    pub name: Name,
+    /// XRGB8888 or ARGB8888.
+    pub format: Format,
+    /// What its owner decides.
+    pub attributes: Attributes,
+    /// What is shown.
+    pub front: S,
+    /// What is drawn into by longer requests, once one has come.
+    pub spare: Option<Spare<S>>,
+    /// How many draws and fills it has taken.
+    pub draws: u64,
+}
+
+impl<S> Layer<S> {
+    /// The layer's own rectangle, at the origin.
+    pub const fn bounds(&self) -> Rectangle {
+        Rectangle::from_size(self.attributes.place.width(), self.attributes.place.height())
+    }
+
+    /// Whether nothing below it shows through.
+    const fn is_opaque(&self) -> bool {
+        !self.format.has_alpha() && self.attributes.opacity == 255
+    }
+}
+
+/// A layer as a frame sees it.
+#[derive(Clone, Debug)]
+pub struct Placed<S> {
+    /// Its pixels.
+    pub storage: S,
+    /// Its rectangle on the output.
+    pub place: Rectangle,
+    /// 255 is opaque.
+    pub opacity: u8,
+    /// Whether nothing below it shows through.
+    pub is_opaque: bool,
+}
+
+/// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
+const MOST_RECTANGLES: usize = 32;
+
+/// All layers.
+#[derive(Debug)]
+pub struct Scene<S> {
+    layers: HashMap<LayerKey, Layer<S>>,
+    /// Bottom to top.
+    stack: Vec<LayerKey>,
+    damage: Vec<(OutputId, Rectangle)>,
+    next: u64,
+}
+
+impl<S> Default for Scene<S> {
+    fn default() -> Self {
+        Self { layers: HashMap::new(), stack: Vec::new(), damage: Vec::new(), next: 1 }
+    }
+}
+
+impl<S: Clone> Scene<S> {
+    /// Puts a layer on top of those of its height.
+    pub fn insert(&mut self, layer: Layer<S>) -> LayerKey {
+        let key = LayerKey(self.next);
+        self.next += 1;
+        self.layers.insert(key, layer);
+        self.stack.push(key);
+        self.restack();
+        self.damage_whole(key);
+        key
+    }
+
+    /// Takes a layer out.
+    pub fn remove(&mut self, key: LayerKey) -> Option<Layer<S>> {
+        self.damage_whole(key);
+        self.stack.retain(|other| *other != key);
+        self.layers.remove(&key)
+    }
+
+    /// The layer with this key.
+    pub fn get(&self, key: LayerKey) -> Option<&Layer<S>> {
+        self.layers.get(&key)
+    }
+
+    /// All layers, bottom to top.
+    pub fn iter(&self) -> impl Iterator<Item = &Layer<S>> {
+        self.stack.iter().filter_map(|key| self.layers.get(key))
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Changes what the owner decides. The size stays: storage has it.
+    pub fn configure(&mut self, key: LayerKey, attributes: Attributes) {
+        let Some(layer) = self.layers.get(&key) else { return };
+        let before = layer.attributes;
+        if before == attributes {
+            return;
+        }
+        self.damage_whole(key);
+        if let Some(layer) = self.layers.get_mut(&key) {
+            layer.attributes = attributes;
+        }
+        if before.z != attributes.z {
+            self.restack();
+        }
+        self.damage_whole(key);
+    }
+
+    /// Gives a layer that has none its spare storage, all of it stale.
+    pub fn add_spare(&mut self, key: LayerKey, storage: S) {
+        if let Some(layer) = self.layers.get_mut(&key) {
+            let stale = layer.bounds().into();
+            layer.spare.get_or_insert(Spare { storage, stale });
+        }
+    }
+
+    /// Takes note that `drawn` (in the layer) has been changed in the front storage.
+    pub fn drawn_in_place(&mut self, key: LayerKey, drawn: Rectangle) {
+        if let Some(layer) = self.layers.get_mut(&key) {
+            if let Some(spare) = &mut layer.spare {
+                spare.stale.add(drawn);
+                spare.stale.limit(MOST_RECTANGLES);
+            }
+            layer.draws += 1;
+        }
+        self.damage_part(key, drawn);
+    }
+
+    /// Swaps the storages of a layer: the spare one is up to date and has `drawn` besides.
+    pub fn swap(&mut self, key: LayerKey, drawn: Area, draws: u64) {
+        let Some(layer) = self.layers.get_mut(&key) else { return };
+        let Some(spare) = &mut layer.spare else { return };
+        std::mem::swap(&mut layer.front, &mut spare.storage);
+        spare.stale = drawn.clone();
+        spare.stale.limit(MOST_RECTANGLES);
+        layer.draws += draws;
+        for rectangle in drawn.rectangles() {
+            self.damage_part(key, *rectangle);
+        }
+    }
+
+    /// What has changed since the last call: pixels of outputs, not clipped to them.
+    pub fn take_damage(&mut self) -> std::vec::Drain<'_, (OutputId, Rectangle)> {
+        self.damage.drain(..)
+    }
+
+    /// The visible layers of an output, bottom to top.
+    pub fn snapshot(&self, output: OutputId) -> Vec<Placed<S>> {
+        self.iter().filter(|layer| shows(layer, output)).map(placed).collect()
+    }
+
+    /// Whether a connection has a visible layer on an output.
+    pub fn is_visible(&self, owner: u64, output: OutputId) -> bool {
+        self.layers.values().any(|layer| layer.owner == owner && shows(layer, output))
+    }
+
+    fn restack(&mut self) {
+        let layers = &self.layers;
+        self.stack.sort_by_key(|key| (layers.get(key).map(|layer| layer.attributes.z), *key));
+    }
+
+    fn damage_whole(&mut self, key: LayerKey) {
+        if let Some(bounds) = self.layers.get(&key).map(Layer::bounds) {
+            self.damage_part(key, bounds);
+        }
+    }
+
+    fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
+        let Some(layer) = self.layers.get(&key) else { return };
+        let Attributes { output, place, .. } = layer.attributes;
+        if !shows(layer, output) {
+            return;
+        }
+        self.damage.extend(part.translated(place.left(), place.top()).map(|moved| (output, moved)));
+    }
+}
+
+fn shows<S>(layer: &Layer<S>, output: OutputId) -> bool {
+    layer.attributes.visible && layer.attributes.opacity > 0 && layer.attributes.output == output
+}
+
+fn placed<S: Clone>(layer: &Layer<S>) -> Placed<S> {
+    Placed {
+        storage: layer.front.clone(),
+        place: layer.attributes.place,
+        opacity: layer.attributes.opacity,
+        is_opaque: layer.is_opaque(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(storage: u32, x: i32, z: i32) -> Layer<u32> {
+        Layer {
+            owner: 1,
+            id: storage,
+            name: Name::new("test"),
+            format: Format::Xrgb8888,
+            attributes: Attributes {
+                output: 1,
+                place: Rectangle::new(x, 0, 10, 10).unwrap(),
+                z,
+                opacity: 255,
+                visible: true,
+            },
+            front: storage,
+            spare: None,
+            draws: 0,
+        }
+    }
+
+    fn damage(scene: &mut Scene<u32>) -> Vec<Rectangle> {
+        scene.take_damage().map(|(_, rectangle)| rectangle).collect()
+    }
+
+    fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
+        Rectangle::new(x, y, width, height).unwrap()
+    }
+
+    #[test]
+    fn layers_stand_by_z_and_then_by_age() {
+        let mut scene = Scene::default();
+        let first = scene.insert(layer(1, 0, 5));
+        scene.insert(layer(2, 0, 0));
+        scene.insert(layer(3, 0, 5));
+        let order =
+            |scene: &Scene<u32>| scene.snapshot(1).iter().map(|placed| placed.storage).collect::<Vec<_>>();
+        assert_eq!(order(&scene), [2, 1, 3]);
+        let attributes = Attributes { z: 6, ..scene.get(first).unwrap().attributes };
+        scene.configure(first, attributes);
+        assert_eq!(order(&scene), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_move_damages_both_places() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 0, 0));
+        assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10)]);
+        let attributes = scene.get(key).unwrap().attributes;
+        scene.configure(key, Attributes { place: rectangle(30, 5, 10, 10), ..attributes });
+        assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10), rectangle(30, 5, 10, 10)]);
+        scene.configure(key, scene.get(key).unwrap().attributes);
+        assert!(damage(&mut scene).is_empty(), "what changes nothing damages nothing");
+    }
+
+    #[test]
+    fn hidden_layers_damage_nothing() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 0, 0));
+        let attributes = scene.get(key).unwrap().attributes;
+        scene.configure(key, Attributes { visible: false, ..attributes });
+        damage(&mut scene);
+        scene.drawn_in_place(key, rectangle(0, 0, 5, 5));
+        assert!(damage(&mut scene).is_empty());
+        assert!(scene.snapshot(1).is_empty() && !scene.is_visible(1, 1));
+        scene.remove(key);
+        assert!(damage(&mut scene).is_empty());
+    }
+
+    #[test]
+    fn the_spare_storage_knows_what_it_lacks() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 0, 0));
+        scene.add_spare(key, 2);
+        assert_eq!(scene.get(key).unwrap().spare.as_ref().unwrap().stale.pixels(), 100);
+        scene.swap(key, rectangle(0, 0, 10, 5).into(), 1);
+        let layer = scene.get(key).unwrap();
+        let spare = layer.spare.as_ref().unwrap();
+        assert_eq!((layer.front, spare.storage, spare.stale.pixels()), (2, 1, 50));
+        scene.drawn_in_place(key, rectangle(0, 4, 10, 2));
+        assert_eq!(scene.get(key).unwrap().spare.as_ref().unwrap().stale.pixels(), 60);
+        assert_eq!(scene.get(key).unwrap().draws, 2);
+    }
+}

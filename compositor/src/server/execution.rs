@@ -1,0 +1,247 @@
+//! Whose slice it is, and what comes of it.
+//!
+//! Frames and requests take slices in turns while both have something to do: a flood of requests of whatever
+//! priority does not keep the picture from changing, and a frame keeps no request waiting for longer than one slice.
+
+use blitd_protocol::error::Refusal;
+use blitd_protocol::reply::{Receipt, Reply, Shown};
+use blitd_protocol::request::Request;
+use blitd_protocol::value::{ClockSource, NotShown, Path};
+
+use nix::sys::epoll::EpollFlags;
+
+use super::requests::{self, Outcome};
+use super::{Rooms, Server, listing};
+use crate::client::{Active, Client, Work};
+use crate::display::output::Output;
+use crate::queue::{ConnectionId, Turn};
+use crate::work::paint::Stage;
+use crate::work::{SLICE, Step};
+
+/// How a step of a request's work has ended.
+enum Progress {
+    /// There is more to do.
+    Unfinished,
+    /// It waits for something else than its turn.
+    Blocked,
+    /// It is done: bytes written, and the way they took.
+    Done(u64, Path),
+    /// It is done, and this is the answer.
+    Answered(Reply<'static>),
+}
+
+impl Rooms {
+    /// Tells the outputs what the scene says has changed.
+    pub(super) fn spread_damage(&mut self) {
+        for (id, pixels) in self.scene.take_damage() {
+            if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
+                output.damage(pixels);
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Whether a frame is being composed.
+    pub(super) fn is_composing(&self) -> bool {
+        self.rooms.outputs.iter().any(|output| output.composing().is_some())
+    }
+
+    /// Begins the frames that can begin.
+    pub(super) fn begin_frames(&mut self) {
+        let rooms = &mut self.rooms;
+        rooms.spread_damage();
+        for output in rooms.outputs.iter_mut().filter(|output| output.wants_frame()) {
+            let snapshot = rooms.scene.snapshot(output.id());
+            let composition = output.frame(snapshot, rooms.background);
+            output.begin(rooms.compositions.begin(composition));
+        }
+    }
+
+    /// Takes note of the frames that have come on the glass, and tells those who wait for them.
+    pub(super) fn flip_frames(&mut self) -> bool {
+        let now = self.rooms.clock.now();
+        let flipped =
+            self.rooms.outputs.iter_mut().map(|output| output.flip(now)).fold(false, |any, one| any | one);
+        if flipped {
+            let mut waiting: Vec<ConnectionId> =
+                self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
+            waiting.sort_unstable();
+            for id in waiting {
+                self.step(id);
+            }
+        }
+        flipped
+    }
+
+    /// Does one slice of work, if there is any.
+    pub(super) fn slice(&mut self) -> bool {
+        let turn = self.queue.next();
+        let is_composing = self.is_composing();
+        if is_composing && (self.frame_is_next || turn.is_none()) {
+            self.frame_is_next = false;
+            self.frame_slice();
+            return true;
+        }
+        self.frame_is_next = is_composing;
+        let Some(turn) = turn else { return false };
+        self.request_slice(turn);
+        true
+    }
+
+    fn frame_slice(&mut self) {
+        let rooms = &mut self.rooms;
+        let composing = rooms.outputs.iter_mut().find_map(|output| Some((output.composing()?, output)));
+        let Some((composition, output)) = composing else { return };
+        rooms.counters.slices += 1;
+        let bytes = match rooms.compositions.step(composition, SLICE) {
+            Some(Ok((Step::Unfinished, _))) => return,
+            Some(Ok((Step::Finished, bytes))) => bytes,
+            // Only memory of a client can go away, and no frame is composed there.
+            Some(Err(error)) => {
+                tracing::error!("composing output {}: {error}", output.id());
+                0
+            }
+            None => {
+                tracing::error!("the frame of output {} is lost", output.id());
+                0
+            }
+        };
+        output.commit(rooms.clock.now(), bytes);
+    }
+
+    fn request_slice(&mut self, turn: Turn) {
+        let id = turn.connection;
+        if !turn.started && !self.start(id) {
+            return;
+        }
+        self.step(id);
+    }
+
+    /// Begins a connection's next request; false where that has answered it.
+    fn start(&mut self, id: ConnectionId) -> bool {
+        let Some(incoming) = self.queue.start(id) else { return false };
+        let Some(client) = self.clients.get_mut(&id) else {
+            tracing::error!("connection {id} is gone, and its requests are not");
+            self.queue.remove(id);
+            return false;
+        };
+        client.taken(&incoming);
+        let started = self.rooms.clock.now();
+        let (serial, received) = (incoming.serial, incoming.received);
+        let outcome = match incoming.request {
+            Ok(Request::Statistics { subject, first }) => {
+                Ok(Outcome::Reply(listing::statistics(&self.rooms, &self.clients, subject, first)))
+            }
+            Ok(request) => requests::carry_out(&mut self.rooms, client, request, incoming.descriptor),
+            Err(refusal) => Err(refusal),
+        };
+        let active = |work| Active { serial, received, started, slices: 0, work };
+        let reply = match outcome {
+            Ok(Outcome::Work(work)) => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.active = Some(active(work));
+                }
+                return true;
+            }
+            Ok(Outcome::Done) => {
+                let finished = self.rooms.clock.now();
+                Reply::Done(Receipt { received, started, finished, bytes: 0, slices: 1, path: Path::None })
+            }
+            Ok(Outcome::Reply(reply)) => reply,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        self.answer(id, serial, &reply);
+        false
+    }
+
+    /// Does one step of what a connection's request has started.
+    fn step(&mut self, id: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(mut active) = client.active.take() else { return };
+        active.slices += 1;
+        let reply = match progress(&mut self.rooms, &mut active.work) {
+            Ok(Progress::Unfinished) => {
+                client.active = Some(active);
+                return;
+            }
+            Ok(Progress::Blocked) => {
+                client.active = Some(active);
+                self.queue.block(id);
+                return;
+            }
+            Ok(Progress::Done(bytes, path)) => {
+                let Active { received, started, slices, .. } = active;
+                let finished = self.rooms.clock.now();
+                Reply::Done(Receipt { received, started, finished, bytes, slices, path })
+            }
+            Ok(Progress::Answered(reply)) => reply,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        self.answer(id, active.serial, &reply);
+    }
+
+    /// Answers a connection's started request, and lets its next one come.
+    fn answer(&mut self, id: ConnectionId, serial: u64, reply: &Reply<'_>) {
+        self.queue.finish(id);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.reply(serial, reply);
+            self.replied.push(id);
+        }
+    }
+
+    /// Sends the replies of this turn, and reads on from those who had to wait for theirs.
+    pub(super) fn send_replies(&mut self) {
+        for id in std::mem::take(&mut self.replied) {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            match client.flush() {
+                Err(ending) => self.end(id, &ending),
+                // It was not read from: what had been read and not taken into the queue wakes nobody.
+                Ok(()) if client.watched & EpollFlags::EPOLLIN.bits() == 0 => self.read(id),
+                Ok(()) => self.watch(id),
+            }
+        }
+    }
+}
+
+fn is_syncing(client: &Client) -> bool {
+    matches!(&client.active, Some(Active { work: Work::Sync { .. }, .. }))
+}
+
+fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
+    rooms.counters.slices += 1;
+    match work {
+        Work::Paint(paint) => {
+            let mut stage = Stage {
+                scene: &mut rooms.scene,
+                compositions: &mut rooms.compositions,
+                unmapper: &rooms.unmapper,
+            };
+            if paint.step(&mut stage, SLICE)? == Step::Unfinished {
+                return Ok(Progress::Unfinished);
+            }
+            rooms.counters.draws += 1;
+            rooms.counters.drawn += paint.bytes();
+            Ok(Progress::Done(paint.bytes(), paint.path()))
+        }
+        Work::Capture(composition) => match rooms.compositions.step(*composition, SLICE) {
+            Some(Ok((Step::Unfinished, _))) => Ok(Progress::Unfinished),
+            Some(Ok((Step::Finished, bytes))) => Ok(Progress::Done(bytes, Path::None)),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(Progress::Done(0, Path::None)),
+        },
+        Work::Sync { output, generation } => {
+            let output = rooms.outputs.iter().find(|candidate| candidate.id() == *output);
+            let flip = output.and_then(|output: &Output| Some((output.id(), output.shown(*generation)?)));
+            Ok(flip.map_or(Progress::Blocked, |(output, flip)| {
+                Progress::Answered(Reply::Shown(Shown {
+                    output,
+                    reason: NotShown::Shown,
+                    sequence: flip.sequence,
+                    time: flip.time,
+                    clock: ClockSource::Daemon,
+                }))
+            }))
+        }
+    }
+}

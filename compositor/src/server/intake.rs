@@ -1,0 +1,190 @@
+//! Connections and requests coming in; connections that end.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use blitd_protocol::error::Refusal;
+use blitd_protocol::reply::Reply;
+use nix::errno::Errno;
+use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{getsockopt, sockopt};
+
+use super::Server;
+use crate::client::{Client, Ending, Work};
+use crate::policy::{Credentials, Usage};
+use crate::queue::ConnectionId;
+
+/// How many connections are looked at in one go.
+const EVENTS: usize = 64;
+
+/// How many bytes' worth of reads one connection gets before the next has its turn.
+const READS: usize = 4;
+
+/// A descriptor kept back, so that a connection can be taken and closed where there is no number left for it: left
+/// alone, it would wake the loop for ever.
+#[derive(Debug)]
+pub(super) struct Reserve(Option<File>);
+
+impl Reserve {
+    pub(super) fn open() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    fn spend(&mut self, listener: &UnixListener) {
+        self.0 = None;
+        drop(listener.accept());
+        *self = Self::open();
+    }
+}
+
+impl Server {
+    /// Takes all connections that wait.
+    pub(super) fn accept(&mut self, listener: &UnixListener) {
+        loop {
+            match listener.accept() {
+                Ok((socket, _)) => self.connect(socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE)) => {
+                    tracing::warn!("a connection is refused, since there are no descriptors left: {error}");
+                    self.reserve.spend(listener);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!("accepting a connection: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes in a connected socket.
+    pub fn connect(&mut self, socket: UnixStream) {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        let credentials = match getsockopt(&socket, sockopt::PeerCredentials) {
+            Ok(peer) => {
+                Credentials { pid: u32::try_from(peer.pid()).unwrap_or(0), uid: peer.uid(), gid: peer.gid() }
+            }
+            Err(errno) => {
+                tracing::warn!("connection {id}: no credentials ({errno})");
+                return;
+            }
+        };
+        let limits = self.rooms.policy.limits(&credentials);
+        let usage = Usage { connections: 1, ..Usage::default() };
+        let charged = self.rooms.accounts.charge(credentials.uid, &limits, usage);
+        let mut client = Client::new(id, socket, credentials, limits, usage);
+        if let Err(error) = charged {
+            tracing::debug!("connection {id}: {error}");
+            client.reply(0, &Reply::Refused(error.into()));
+            // It is told if it listens; it is not waited for.
+            let _ = client.flush();
+            return;
+        }
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, id);
+        if let Err(errno) = self.epoll.add(&client, event) {
+            tracing::warn!("connection {id}: epoll_ctl: {errno}");
+            self.rooms.accounts.release(credentials.uid, usage);
+            return;
+        }
+        client.watched = EpollFlags::EPOLLIN.bits();
+        tracing::debug!("connection {id}: user {} process {}", credentials.uid, credentials.pid);
+        self.clients.insert(id, client);
+    }
+
+    /// Reads from all connections that have something, without waiting.
+    pub(super) fn read_clients(&mut self) {
+        let mut events = [EpollEvent::empty(); EVENTS];
+        let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => {
+                tracing::error!("epoll_wait: {errno}");
+                0
+            }
+        };
+        for event in &events[..count] {
+            let (id, flags) = (event.data(), event.events());
+            if flags.contains(EpollFlags::EPOLLOUT) {
+                self.replied.push(id);
+            }
+            let is_gone = flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
+            if is_gone && !flags.contains(EpollFlags::EPOLLIN) {
+                self.end(id, &Ending::Closed);
+            } else {
+                self.read(id);
+            }
+        }
+    }
+
+    /// Reads requests of a connection into the queue, as many as it may have there.
+    pub(super) fn read(&mut self, id: ConnectionId) {
+        let now = self.rooms.clock.now();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut reads = 0;
+        let ending = loop {
+            if !client.may_read(self.queue.len(id)) {
+                break None;
+            }
+            match client.next_request(now) {
+                Ok(Some((priority, incoming))) => self.queue.push(id, priority, incoming),
+                Err(ending) => break Some(ending),
+                Ok(None) if reads == READS => break None,
+                Ok(None) => match client.receive() {
+                    Ok(true) => reads += 1,
+                    Ok(false) => break None,
+                    Err(ending) => break Some(ending),
+                },
+            }
+        };
+        match ending {
+            Some(ending) => self.end(id, &ending),
+            None => self.watch(id),
+        }
+    }
+
+    /// Watches a connection for what is wanted of it now.
+    pub(super) fn watch(&mut self, id: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut flags = EpollFlags::empty();
+        flags.set(EpollFlags::EPOLLIN, client.may_read(self.queue.len(id)));
+        flags.set(EpollFlags::EPOLLOUT, client.has_unsent());
+        if client.watched == flags.bits() {
+            return;
+        }
+        client.watched = flags.bits();
+        if let Err(errno) = self.epoll.modify(&*client, &mut EpollEvent::new(flags, id)) {
+            tracing::error!("connection {id}: epoll_ctl: {errno}");
+        }
+    }
+
+    /// Ends a connection, and gives back at once all that it held.
+    pub(super) fn end(&mut self, id: ConnectionId, ending: &Ending) {
+        let Some(mut client) = self.clients.remove(&id) else { return };
+        tracing::debug!("connection {id} ({}): {ending}", client.name());
+        if let Ending::Fault { serial, refusal } = ending {
+            client.reply(*serial, &Reply::Refused(Refusal::clone(refusal)));
+            // It is told if it listens; it is not waited for.
+            let _ = client.flush();
+        }
+        // The client may still hold the socket open, and epoll watches what is open, not what is ours.
+        if let Err(errno) = self.epoll.delete(&client) {
+            tracing::error!("connection {id}: epoll_ctl: {errno}");
+        }
+        self.queue.remove(id);
+        if let Some(Work::Capture(composition)) = client.active.take().map(|active| active.work) {
+            self.rooms.compositions.cancel(composition);
+        }
+        for key in client.layers.values() {
+            self.rooms.scene.remove(*key);
+        }
+        self.rooms.accounts.release(client.credentials().uid, client.usage);
+        let (received, sent) = client.traffic();
+        let counters = &mut self.rooms.counters;
+        counters.requests += client.requests;
+        counters.refused += client.refused;
+        counters.bytes_received += received;
+        counters.bytes_sent += sent;
+    }
+}

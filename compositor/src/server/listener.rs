@@ -1,0 +1,95 @@
+//! The socket that clients connect to: where it is, who may open it, and that it goes when the daemon does.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket};
+
+/// Why there is no socket to listen on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another daemon has it.
+    #[error("another blitd is listening on {}: stop it, or choose another with --socket", .path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The kernel refuses.
+    #[error("cannot listen on {} ({source}): choose another place with --socket", .path.display())]
+    Refused {
+        /// The socket.
+        path: PathBuf,
+        /// The kernel's words.
+        source: io::Error,
+    },
+    /// There is no place for it.
+    #[error(
+        "there is no run-time directory for the socket: set XDG_RUNTIME_DIR, or choose a place with --socket"
+    )]
+    NoPlace,
+}
+
+/// Where a daemon listens that no option and no configuration tells: where `BLITD_SOCKET` says; as root, where clients
+/// look for the system's; else in the user's run-time directory.
+///
+/// # Errors
+/// [`ListenError::NoPlace`].
+pub fn default_place(is_root: bool) -> Result<PathBuf, ListenError> {
+    match std::env::var_os(SOCKET_VARIABLE) {
+        Some(path) => Ok(path.into()),
+        None if is_root => Ok(SYSTEM_SOCKET.into()),
+        None => user_socket().ok_or(ListenError::NoPlace),
+    }
+}
+
+/// A listening socket that is removed when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens at `path`, for those whom the permissions `mode` let in. A socket that a dead daemon left there is
+    /// replaced.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, ListenError> {
+        let refused = |source| ListenError::Refused { path: path.into(), source };
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(refused)?;
+        }
+        let socket = match UnixListener::bind(path) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if UnixStream::connect(path).is_ok() {
+                    return Err(ListenError::Taken { path: path.into() });
+                }
+                fs::remove_file(path).map_err(refused)?;
+                UnixListener::bind(path).map_err(refused)?
+            }
+            result => result.map_err(refused)?,
+        };
+        let listener = Self { socket, path: path.into() };
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
+        Ok(listener)
+    }
+
+    /// The socket, to be given to the loop.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left.
+    pub fn socket(&self) -> io::Result<UnixListener> {
+        self.socket.try_clone()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Where it is gone already, that is as well.
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,148 @@
+//! What outputs and statistics answer.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use blitd_protocol::image::Format;
+use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
+use blitd_protocol::value::{Band, Mode, Name, StatisticsSubject};
+use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
+
+use super::Rooms;
+use crate::client::Client;
+use crate::display::output::Output;
+use crate::memory::storage::Storage;
+use crate::queue::ConnectionId;
+use crate::scene::Layer;
+
+/// The records from number `first` on that fit a message.
+fn page<T>(first: u32, all: impl ExactSizeIterator<Item = T>) -> List<T> {
+    let total = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let records = all.skip(first as usize).take(records_per_message(size_of::<T>())).collect();
+    List { first, total, records }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+pub(super) fn outputs(rooms: &Rooms, first: u32) -> Reply<'static> {
+    Reply::Outputs(page(first, rooms.outputs.iter().map(|output| output_record(output, rooms.background))))
+}
+
+fn output_record(output: &Output, background: u32) -> OutputRecord {
+    let screen = output.screen();
+    OutputRecord {
+        output: output.id().into(),
+        width: screen.width.into(),
+        height: screen.height.into(),
+        refresh: screen.refresh.saturating_mul(1000).into(),
+        background: background.into(),
+        fourcc: Format::Xrgb8888.fourcc().into(),
+        backend: screen.backend.number(),
+        reserved: [0; 7],
+        sequence: output.last_flip().sequence.into(),
+        frames: output.frames().into(),
+        composed: output.composed().into(),
+        name: *screen.name.as_bytes(),
+    }
+}
+
+pub(super) fn statistics(
+    rooms: &Rooms,
+    clients: &HashMap<ConnectionId, Client>,
+    subject: StatisticsSubject,
+    first: u32,
+) -> Reply<'static> {
+    Reply::Statistics(match subject {
+        StatisticsSubject::Daemon => {
+            Statistics::Daemon(page(first, std::iter::once(daemon_record(rooms, clients))))
+        }
+        StatisticsSubject::Clients => {
+            let mut sorted: Vec<&Client> = clients.values().collect();
+            sorted.sort_unstable_by_key(|client| client.id());
+            Statistics::Clients(page(first, sorted.into_iter().map(|client| client_record(rooms, client))))
+        }
+        StatisticsSubject::Layers => {
+            let layers: Vec<_> = rooms.scene.iter().map(layer_record).collect();
+            Statistics::Layers(page(first, layers.into_iter()))
+        }
+    })
+}
+
+fn daemon_record(rooms: &Rooms, clients: &HashMap<ConnectionId, Client>) -> DaemonRecord {
+    let counters = clients.values().fold(rooms.counters, |mut sum, client| {
+        let (received, sent) = client.traffic();
+        sum.requests += client.requests;
+        sum.refused += client.refused;
+        sum.bytes_received += received;
+        sum.bytes_sent += sent;
+        sum
+    });
+    DaemonRecord {
+        uptime: rooms.clock.now().saturating_sub(rooms.started).into(),
+        requests: counters.requests.into(),
+        refused: counters.refused.into(),
+        draws: counters.draws.into(),
+        slices: counters.slices.into(),
+        drawn: counters.drawn.into(),
+        bytes_received: counters.bytes_received.into(),
+        bytes_sent: counters.bytes_sent.into(),
+        region_bytes: clients.values().map(|client| client.regions.bytes()).sum::<u64>().into(),
+        layer_bytes: rooms.scene.iter().map(layer_bytes).sum::<u64>().into(),
+        connections: count(clients.len()).into(),
+        regions: count(clients.values().map(|client| client.regions.len()).sum()).into(),
+        layers: count(rooms.scene.len()).into(),
+        pid: std::process::id().into(),
+        version: *Name::new(env!("CARGO_PKG_VERSION")).as_bytes(),
+    }
+}
+
+fn client_record(rooms: &Rooms, client: &Client) -> ClientRecord {
+    let credentials = client.credentials();
+    let (received, sent) = client.traffic();
+    let layers = client.layers.values().filter_map(|key| rooms.scene.get(*key));
+    ClientRecord {
+        connection: client.id().into(),
+        pid: credentials.pid.into(),
+        uid: credentials.uid.into(),
+        gid: credentials.gid.into(),
+        mode: client.mode().map_or(0, Mode::number),
+        reserved: [0; 3],
+        regions: count(client.regions.len()).into(),
+        layers: count(client.layers.len()).into(),
+        region_bytes: client.regions.bytes().into(),
+        layer_bytes: layers.map(layer_bytes).sum::<u64>().into(),
+        requests: client.requests.into(),
+        refused: client.refused.into(),
+        bytes_received: received.into(),
+        bytes_sent: sent.into(),
+        name: *client.name().as_bytes(),
+    }
+}
+
+fn layer_bytes(layer: &Layer<Rc<Storage>>) -> u64 {
+    layer.front.bytes() + layer.spare.as_ref().map_or(0, |spare| spare.storage.bytes())
+}
+
+fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
+    let attributes = &layer.attributes;
+    LayerRecord {
+        connection: layer.owner.into(),
+        layer: layer.id.into(),
+        output: attributes.output.into(),
+        x: attributes.place.left().into(),
+        y: attributes.place.top().into(),
+        width: attributes.place.width().into(),
+        height: attributes.place.height().into(),
+        z: attributes.z.into(),
+        fourcc: layer.format.fourcc().into(),
+        band: Band::Normal.number(),
+        opacity: attributes.opacity,
+        visible: attributes.visible.into(),
+        reserved: [0; 5],
+        draws: layer.draws.into(),
+        bytes: layer_bytes(layer).into(),
+        name: *layer.name.as_bytes(),
+    }
+}

@@ -1,0 +1,277 @@
+//! Room 11, server: owns the rooms and moves values between them.
+//!
+//! ```text
+//! socket ─▶ intake ─▶ queue ─▶ execution (one slice at a time) ─▶ reply
+//!                                 │
+//!                                 ▼
+//!                               scene ─▶ frames ─▶ display
+//! ```
+//!
+//! - this file: the rooms, and the loop: the only one that knows calloop.
+//! - [`listener`]: the socket that clients connect to.
+//! - `intake`: connections and requests coming in.
+//! - `requests`: one handler for each request, named after it.
+//! - `execution`: whose slice it is, and what comes of it; frames too.
+//! - `listing`: what outputs and statistics answer.
+
+mod execution;
+mod intake;
+pub mod listener;
+mod listing;
+mod requests;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::time::Duration;
+
+use calloop::generic::Generic;
+use calloop::signals::{Signal, Signals};
+use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
+
+use crate::client::{Client, Incoming};
+use crate::clock::Clock;
+use crate::display::output::Output;
+use crate::display::{BackendChoice, Display, DisplayError};
+use crate::memory::guard;
+use crate::memory::storage::Storage;
+use crate::memory::unmap::Unmapper;
+use crate::policy::config::Config;
+use crate::policy::{Accounts, Policy};
+use crate::queue::{ConnectionId, Queue};
+use crate::scene::Scene;
+use crate::work::composition::Compositions;
+use intake::Reserve;
+
+/// While there is work, everything that is no client is looked at this often, in nanoseconds.
+const LOOK_AROUND: u64 = 1_000_000;
+
+/// What the daemon has counted since its start, connections that have ended included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    requests: u64,
+    refused: u64,
+    draws: u64,
+    slices: u64,
+    drawn: u64,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
+
+/// All rooms but the clients.
+#[derive(Debug)]
+struct Rooms {
+    policy: Policy,
+    accounts: Accounts,
+    scene: Scene<Rc<Storage>>,
+    compositions: Compositions,
+    outputs: Vec<Output>,
+    unmapper: Unmapper,
+    background: u32,
+    counters: Counters,
+    clock: Clock,
+    started: u64,
+}
+
+/// The daemon's state.
+#[derive(Debug)]
+pub struct Server {
+    rooms: Rooms,
+    clients: HashMap<ConnectionId, Client>,
+    queue: Queue<Incoming>,
+    /// All connections in one: the loop asks it alone between two slices.
+    epoll: Epoll,
+    reserve: Reserve,
+    next_connection: ConnectionId,
+    /// Connections with replies that have not been sent yet.
+    replied: Vec<ConnectionId>,
+    /// Whether the next slice is a frame's, if both a frame and a request wait for one.
+    frame_is_next: bool,
+    stopping: bool,
+}
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is no display.
+    #[error(transparent)]
+    Display(#[from] DisplayError),
+    /// The kernel refuses something that the loop needs.
+    #[error("the event loop: {0}")]
+    Loop(#[from] calloop::Error),
+    /// The kernel refuses something that the daemon needs.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's words.
+        source: io::Error,
+    },
+}
+
+impl ServerError {
+    fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { what, source: source.into() }
+    }
+}
+
+/// The daemon: the server and the event loop that drives it.
+#[derive(Debug)]
+pub struct Daemon {
+    server: Server,
+    event_loop: EventLoop<'static, Server>,
+    looked_around: u64,
+}
+
+impl Daemon {
+    /// A daemon without a listener.
+    ///
+    /// # Errors
+    /// Why it cannot run.
+    pub fn new(config: Config, backend: BackendChoice, clock: Clock) -> Result<Self, ServerError> {
+        guard::install().map_err(ServerError::system("installing the SIGBUS handler"))?;
+        let unmapper = Unmapper::start();
+        let now = clock.now();
+        let outputs = Display::open(backend, config.headless)?.outputs(now, &unmapper)?;
+        for output in &outputs {
+            let screen = output.screen();
+            tracing::info!(
+                "output {}: {} {}x{} at {} Hz",
+                output.id(),
+                screen.name,
+                screen.width,
+                screen.height,
+                screen.refresh
+            );
+        }
+        let epoll =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(ServerError::system("epoll_create"))?;
+        let event_loop = EventLoop::try_new()?;
+        let inner = epoll.0.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
+        insert(&event_loop.handle(), inner, |server| server.read_clients())?;
+        let rooms = Rooms {
+            policy: config.policy,
+            accounts: Accounts::default(),
+            scene: Scene::default(),
+            compositions: Compositions::default(),
+            outputs,
+            unmapper,
+            background: config.background,
+            counters: Counters::default(),
+            clock,
+            started: now,
+        };
+        let server = Server {
+            rooms,
+            clients: HashMap::new(),
+            queue: Queue::default(),
+            epoll,
+            reserve: Reserve::open(),
+            next_connection: 1,
+            replied: Vec::new(),
+            frame_is_next: false,
+            stopping: false,
+        };
+        Ok(Self { server, event_loop, looked_around: now })
+    }
+
+    /// Takes connections from a listening socket.
+    ///
+    /// # Errors
+    /// The kernel refuses to watch it.
+    pub fn listen(&mut self, listener: UnixListener) -> Result<(), ServerError> {
+        listener.set_nonblocking(true).map_err(ServerError::system("the listening socket"))?;
+        let accepting = listener.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
+        insert(&self.event_loop.handle(), listener, move |server| server.accept(&accepting))
+    }
+
+    /// Ends [`run`](Self::run) at SIGTERM and SIGINT.
+    ///
+    /// # Errors
+    /// The kernel refuses to watch them.
+    pub fn stop_on_signals(&mut self) -> Result<(), ServerError> {
+        let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])?;
+        self.event_loop
+            .handle()
+            .insert_source(signals, |event, (), server: &mut Server| {
+                tracing::info!("{:?}: stopping", event.signal());
+                server.stopping = true;
+            })
+            .map_err(|error| ServerError::Loop(error.error))?;
+        Ok(())
+    }
+
+    /// Runs until a signal stops it.
+    ///
+    /// # Errors
+    /// The loop itself fails.
+    pub fn run(&mut self) -> Result<(), ServerError> {
+        while !self.server.stopping {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// One turn of the loop: what has come in, what the clock says, one slice of work, what goes out. Waits at most
+    /// `longest` where there is nothing to do, and says whether it did anything.
+    ///
+    /// # Errors
+    /// The loop itself fails.
+    pub fn turn(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
+        let server = &mut self.server;
+        let now = server.rooms.clock.now();
+        let mut busy = !server.queue.is_idle() || server.is_composing();
+        if busy && now.saturating_sub(self.looked_around) < LOOK_AROUND {
+            server.read_clients();
+        } else {
+            self.looked_around = now;
+            let wait = if busy { Some(Duration::ZERO) } else { server.wait(now, longest) };
+            self.event_loop.dispatch(wait, server)?;
+        }
+        busy |= server.flip_frames();
+        server.begin_frames();
+        busy |= server.slice();
+        busy |= !server.replied.is_empty();
+        server.send_replies();
+        Ok(busy)
+    }
+
+    /// The server, for its connections and for what it knows.
+    pub fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// When the daemon has to do something of itself, if ever; nanoseconds of its clock.
+    pub fn wakes_at(&self) -> Option<u64> {
+        self.server.wakes_at()
+    }
+}
+
+fn insert<F: std::os::fd::AsFd + 'static>(
+    handle: &LoopHandle<'static, Server>,
+    source: F,
+    mut ready: impl FnMut(&mut Server) + 'static,
+) -> Result<(), ServerError> {
+    let source = Generic::new(source, Interest::READ, Mode::Level);
+    handle
+        .insert_source(source, move |_, _, server| {
+            ready(server);
+            Ok(PostAction::Continue)
+        })
+        .map_err(|error| ServerError::Loop(error.error))?;
+    Ok(())
+}
+
+impl Server {
+    fn wakes_at(&self) -> Option<u64> {
+        self.rooms.outputs.iter().filter_map(Output::wakes_at).min()
+    }
+
+    /// How long the loop may sleep.
+    fn wait(&self, now: u64, longest: Option<Duration>) -> Option<Duration> {
+        let until = self.wakes_at().map(|time| Duration::from_nanos(time.saturating_sub(now)));
+        until.into_iter().chain(longest).min()
+    }
+}

@@ -1,0 +1,359 @@
+//! One handler for each request, named after it.
+//!
+//! A handler either answers at once, or starts work that is then stepped, slice by slice. It sees the one client that
+//! asks, and the rooms.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use blitd_protocol::error::{Coded, ErrorCode, Refusal};
+use blitd_protocol::framing::MAX_LENGTH;
+use blitd_protocol::image::{Format, MAX_EXTENT, Rectangle};
+use blitd_protocol::reply::{Reply, Shown, Welcome};
+use blitd_protocol::request::{
+    Capture, Entry, LayerConfigure, LayerCreate, MAX_CARRIED, RegionCreate, Request, VERSION,
+};
+use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown};
+
+use super::{Rooms, listing};
+use crate::client::{Client, Work};
+use crate::display::output::Output;
+use crate::memory::region::Region;
+use crate::memory::storage::Storage;
+use crate::policy::Usage;
+use crate::scene::{Attributes, Layer, LayerKey, OutputId};
+use crate::work::WorkError;
+use crate::work::composition::Composition;
+use crate::work::operation::Operation;
+use crate::work::paint::Paint;
+
+/// What comes of a request when its turn has come.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done; the receipt is the answer.
+    Done,
+    /// It is done, and this is the answer.
+    Reply(Reply<'static>),
+    /// It is started.
+    Work(Work),
+}
+
+/// What is wrong with a request that asks for something other than pixels.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    #[error("there is no output {output}: ask for the outputs first")]
+    UnknownOutput { output: OutputId },
+    #[error("there is a layer {layer} already: choose another id or destroy it first")]
+    LayerInUse { layer: u32 },
+    #[error("a layer of {width}x{height}: each side must be 1 to {MAX_EXTENT} pixels")]
+    LayerSize { width: u32, height: u32 },
+    #[error("a layer of {width}x{height} at ({x}, {y}) ends beyond 2147483647: move it")]
+    LayerPlace { x: i32, y: i32, width: u32, height: u32 },
+    #[error("{what} is not supported by this version: {instead}")]
+    NotSupported { what: String, instead: &'static str },
+    #[error(
+        "user {uid} may not capture outputs, which show the pixels of others: allow capture_outputs in the configuration"
+    )]
+    NotPermitted { uid: u32 },
+}
+
+impl Coded for RequestError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownOutput { .. } => ErrorCode::UnknownOutput,
+            Self::LayerInUse { .. } => ErrorCode::IdInUse,
+            Self::LayerSize { .. } => ErrorCode::BadSize,
+            Self::LayerPlace { .. } => ErrorCode::SizeOverflow,
+            Self::NotSupported { .. } => ErrorCode::NotSupported,
+            Self::NotPermitted { .. } => ErrorCode::NotPermitted,
+        }
+    }
+}
+
+/// Does what a request asks for, or begins to.
+pub(super) fn carry_out(
+    rooms: &mut Rooms,
+    client: &mut Client,
+    request: Request<'static>,
+    descriptor: Option<OwnedFd>,
+) -> Result<Outcome, Refusal> {
+    match request {
+        Request::Hello(_) => Ok(hello(client)),
+        Request::RegionCreate(create) => region_create(rooms, client, create, descriptor),
+        Request::RegionDestroy { region } => region_destroy(rooms, client, region),
+        Request::RegionWrite { region, offset, bytes } => {
+            client.regions.get(region)?.put(offset, &bytes)?;
+            Ok(Outcome::Done)
+        }
+        Request::RegionRead { region, offset, length } => {
+            let mut bytes = Vec::new();
+            client.regions.get(region)?.get(offset, length, &mut bytes)?;
+            Ok(Outcome::Reply(Reply::Data(bytes.into())))
+        }
+        Request::LayerCreate(create) => layer_create(rooms, client, create),
+        Request::LayerConfigure(configure) => {
+            let (key, attributes) = layer_configure(rooms, client, &configure)?;
+            rooms.scene.configure(key, attributes);
+            Ok(Outcome::Done)
+        }
+        Request::LayerDestroy { layer } => layer_destroy(rooms, client, layer),
+        Request::Draw(draw) => {
+            let operation = Operation::draw(draw, client.ids(), &rooms.scene)?;
+            Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
+        }
+        Request::Fill(fill) => {
+            let operation = Operation::fill(&fill, client.ids(), &rooms.scene)?;
+            Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
+        }
+        Request::Batch(entries) => batch(rooms, client, entries),
+        Request::Capture(request) => capture(rooms, client, &request),
+        Request::Sync { output } => sync(rooms, client, output),
+        Request::Outputs { first } => Ok(Outcome::Reply(listing::outputs(rooms, first))),
+        // Needs all clients, so execution answers it.
+        Request::Statistics { .. } => Ok(Outcome::Done),
+    }
+}
+
+fn hello(client: &Client) -> Outcome {
+    let limits = client.limits();
+    Outcome::Reply(Reply::Welcome(Welcome {
+        version: VERSION,
+        mode: client.mode().unwrap_or(Mode::Inline),
+        ceiling: limits.priority.number(),
+        longest: MAX_LENGTH as u32,
+        connection: client.id(),
+        bytes: limits.bytes,
+        regions: limits.regions,
+        layers: limits.layers,
+        requests: limits.requests,
+        carried: MAX_CARRIED as u32,
+    }))
+}
+
+fn charge(rooms: &mut Rooms, client: &mut Client, more: Usage) -> Result<(), Refusal> {
+    rooms.accounts.charge(client.credentials().uid, client.limits(), more)?;
+    client.usage = client.usage.plus(more);
+    Ok(())
+}
+
+fn release(rooms: &mut Rooms, client: &mut Client, less: Usage) {
+    rooms.accounts.release(client.credentials().uid, less);
+    client.usage = client.usage.minus(less);
+}
+
+fn region_create(
+    rooms: &mut Rooms,
+    client: &mut Client,
+    create: RegionCreate,
+    descriptor: Option<OwnedFd>,
+) -> Result<Outcome, Refusal> {
+    let RegionCreate { region: id, memory, access, size } = create;
+    client.regions.check_free(id)?;
+    let usage = Usage { regions: 1, bytes: size, ..Usage::default() };
+    charge(rooms, client, usage)?;
+    let unsealed = client.limits().unsealed_memory;
+    let region = match (memory, descriptor) {
+        (Memory::Held, _) => Region::hold(id, size, &rooms.unmapper).map_err(Refusal::from),
+        (Memory::Memfd, Some(descriptor)) => {
+            Region::share(id, &descriptor, access, size, unsealed, &rooms.unmapper).map_err(Refusal::from)
+        }
+        // Without a descriptor, the framing has ended the connection already.
+        (Memory::Dmabuf | Memory::Memfd, _) => {
+            let what = "dmabuf memory".into();
+            Err(RequestError::NotSupported { what, instead: "send a sealed memfd" }.into())
+        }
+    };
+    match region {
+        Ok(region) => {
+            client.regions.insert(region);
+            Ok(Outcome::Done)
+        }
+        Err(refusal) => {
+            release(rooms, client, usage);
+            Err(refusal)
+        }
+    }
+}
+
+fn region_destroy(rooms: &mut Rooms, client: &mut Client, region: u32) -> Result<Outcome, Refusal> {
+    let removed = client.regions.remove(region)?;
+    release(rooms, client, Usage { regions: 1, bytes: removed.size(), ..Usage::default() });
+    Ok(Outcome::Done)
+}
+
+/// The output with this number, 0 being the first.
+fn output(outputs: &[Output], number: OutputId) -> Result<&Output, RequestError> {
+    let found = match number {
+        0 => outputs.first(),
+        number => outputs.iter().find(|output| output.id() == number),
+    };
+    found.ok_or(RequestError::UnknownOutput { output: number })
+}
+
+fn check_band(band: Band) -> Result<(), RequestError> {
+    if band == Band::Normal {
+        return Ok(());
+    }
+    let what = format!("band {}", band.number());
+    Err(RequestError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
+}
+
+/// A layer is charged for both of its storages from the start, so that no draw can fail for want of the second.
+fn layer_usage(width: u32, height: u32) -> Usage {
+    Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
+}
+
+fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> Result<Outcome, Refusal> {
+    let LayerCreate { layer: id, x, y, width, height, .. } = create;
+    if client.layers.contains_key(&id) {
+        return Err(RequestError::LayerInUse { layer: id }.into());
+    }
+    let output = output(&rooms.outputs, create.output)?.id();
+    if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
+        return Err(RequestError::LayerSize { width, height }.into());
+    }
+    let place =
+        Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?;
+    let format = Format::from_fourcc(create.fourcc)?;
+    if !matches!(format, Format::Xrgb8888 | Format::Argb8888) {
+        let what = format!("a layer of format {format}");
+        return Err(RequestError::NotSupported { what, instead: "use XR24 or AR24" }.into());
+    }
+    check_band(create.band)?;
+    if create.linger {
+        let what = "a layer that lingers".into();
+        return Err(
+            RequestError::NotSupported { what, instead: "keep its connection open, and send 0" }.into()
+        );
+    }
+    let usage = layer_usage(width, height);
+    charge(rooms, client, usage)?;
+    let front = match Storage::new(width, height, format, &rooms.unmapper) {
+        Ok(storage) => Rc::new(storage),
+        Err(error) => {
+            release(rooms, client, usage);
+            return Err(error.into());
+        }
+    };
+    let attributes =
+        Attributes { output, place, z: create.z, opacity: create.opacity, visible: create.visible };
+    let key = rooms.scene.insert(Layer {
+        owner: client.id(),
+        id,
+        name: create.name,
+        format,
+        attributes,
+        front,
+        spare: None,
+        draws: 0,
+    });
+    client.layers.insert(id, key);
+    Ok(Outcome::Done)
+}
+
+/// What a layer would be after the change.
+fn layer_configure(
+    rooms: &Rooms,
+    client: &Client,
+    configure: &LayerConfigure,
+) -> Result<(LayerKey, Attributes), Refusal> {
+    let (key, layer) = client.ids().layer(&rooms.scene, configure.layer)?;
+    let attributes = changed(rooms, layer.attributes, configure)?;
+    Ok((key, attributes))
+}
+
+fn changed(
+    rooms: &Rooms,
+    before: Attributes,
+    configure: &LayerConfigure,
+) -> Result<Attributes, RequestError> {
+    configure.band.map_or(Ok(()), check_band)?;
+    let place = match configure.place {
+        None => before.place,
+        Some((x, y)) => {
+            let (width, height) = (before.place.width(), before.place.height());
+            Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?
+        }
+    };
+    let output = match configure.output {
+        None => before.output,
+        Some(number) => output(&rooms.outputs, number)?.id(),
+    };
+    Ok(Attributes {
+        output,
+        place,
+        z: configure.z.unwrap_or(before.z),
+        opacity: configure.opacity.unwrap_or(before.opacity),
+        visible: configure.visible.unwrap_or(before.visible),
+    })
+}
+
+fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<Outcome, Refusal> {
+    let key = client.layers.remove(&layer).ok_or(WorkError::UnknownLayer { layer })?;
+    if let Some(removed) = rooms.scene.remove(key) {
+        let bounds = removed.bounds();
+        release(rooms, client, layer_usage(bounds.width(), bounds.height()));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Validates all of a batch before its first pixel.
+fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result<Outcome, Refusal> {
+    let mut operations = Vec::new();
+    let mut configures: Vec<(LayerKey, Attributes)> = Vec::new();
+    for (index, entry) in (0..).zip(entries) {
+        let at = |refusal: Refusal| refusal.in_entry(index);
+        match entry {
+            Entry::Draw(draw) => {
+                operations.push(
+                    Operation::draw(draw, client.ids(), &rooms.scene).map_err(|error| at(error.into()))?,
+                );
+            }
+            Entry::Fill(fill) => {
+                operations.push(
+                    Operation::fill(&fill, client.ids(), &rooms.scene).map_err(|error| at(error.into()))?,
+                );
+            }
+            Entry::LayerConfigure(configure) => {
+                let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
+                // Two changes of one layer add up, as they would one after the other.
+                if let Some((_, earlier)) = configures.iter().rfind(|(other, _)| *other == key) {
+                    attributes = changed(rooms, *earlier, &configure).map_err(|error| at(error.into()))?;
+                }
+                configures.push((key, attributes));
+            }
+        }
+    }
+    Ok(Outcome::Work(Work::Paint(Paint::batch(operations, configures))))
+}
+
+fn capture(rooms: &mut Rooms, client: &Client, capture: &Capture) -> Result<Outcome, Refusal> {
+    let ids = client.ids();
+    let composition = match capture.subject {
+        CaptureSubject::Layer => Composition::of_layer(capture, ids, &rooms.scene)?,
+        CaptureSubject::Output => {
+            let output = output(&rooms.outputs, capture.id)?;
+            if !client.limits().capture_outputs {
+                return Err(RequestError::NotPermitted { uid: client.credentials().uid }.into());
+            }
+            let snapshot = rooms.scene.snapshot(output.id());
+            Composition::of_output(capture, ids, snapshot, rooms.background, output.bounds())?
+        }
+    };
+    Ok(Outcome::Work(Work::Capture(rooms.compositions.begin(composition))))
+}
+
+fn sync(rooms: &mut Rooms, client: &Client, number: OutputId) -> Result<Outcome, Refusal> {
+    rooms.spread_damage();
+    let output = output(&rooms.outputs, number)?;
+    if !rooms.scene.is_visible(client.id(), output.id()) {
+        return Ok(Outcome::Reply(Reply::Shown(Shown {
+            output: output.id(),
+            reason: NotShown::NothingVisible,
+            sequence: 0,
+            time: 0,
+            clock: ClockSource::None,
+        })));
+    }
+    Ok(Outcome::Work(Work::Sync { output: output.id(), generation: output.generation() }))
+}

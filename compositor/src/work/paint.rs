@@ -1,0 +1,244 @@
+//! Operations carried out on layers, so that they land whole.
+
+use std::rc::Rc;
+
+use blitd_protocol::image::Rectangle;
+use blitd_protocol::value::Path;
+
+use super::composition::Compositions;
+use super::operation::Operation;
+use super::{Step, WorkError};
+use crate::memory::storage::Storage;
+use crate::memory::unmap::Unmapper;
+use crate::scene::area::Area;
+use crate::scene::{Attributes, LayerKey, Scene};
+
+/// What painting works on.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    /// The layers.
+    pub scene: &'a mut Scene<Rc<Storage>>,
+    /// Those who may still have to read what is about to be overwritten.
+    pub compositions: &'a mut Compositions,
+    /// For new storage.
+    pub unmapper: &'a Unmapper,
+}
+
+/// One layer that is drawn into its spare storage.
+#[derive(Debug)]
+struct Target {
+    layer: LayerKey,
+    spare: Rc<Storage>,
+    /// What the spare storage still has to be given from the front one.
+    stale: Area,
+    /// What the operations change.
+    drawn: Area,
+    draws: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing has been touched.
+    Begin,
+    /// The spare storages are brought up to date.
+    Refresh,
+    /// The operations are carried out, the one with this number next, from this row of it on.
+    Draw { operation: usize, row: u32 },
+}
+
+/// A draw, a fill or a batch under way.
+#[derive(Debug)]
+pub struct Paint {
+    operations: Vec<Operation>,
+    configures: Vec<(LayerKey, Attributes)>,
+    is_batch: bool,
+    phase: Phase,
+    targets: Vec<Target>,
+    bytes: u64,
+    path: Path,
+}
+
+impl Paint {
+    /// A single draw or fill.
+    pub fn single(operation: Operation) -> Self {
+        Self::new(vec![operation], Vec::new(), false)
+    }
+
+    /// A batch: its operations in order, and what it changes of layers.
+    pub fn batch(operations: Vec<Operation>, configures: Vec<(LayerKey, Attributes)>) -> Self {
+        Self::new(operations, configures, true)
+    }
+
+    fn new(operations: Vec<Operation>, configures: Vec<(LayerKey, Attributes)>, is_batch: bool) -> Self {
+        Self {
+            operations,
+            configures,
+            is_batch,
+            phase: Phase::Begin,
+            targets: Vec::new(),
+            bytes: 0,
+            path: Path::None,
+        }
+    }
+
+    /// How many bytes of pixels have been written.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Which way the pixels take.
+    pub const fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Goes on, writing at most `budget` bytes, or one row.
+    ///
+    /// # Errors
+    /// It ends here, and nothing of it lands.
+    pub fn step(&mut self, stage: &mut Stage<'_>, budget: u64) -> Result<Step, WorkError> {
+        match self.phase {
+            Phase::Begin => {
+                if let [operation] = self.operations.as_slice()
+                    && !self.is_batch
+                    && operation.bytes() <= budget
+                    && !operation.may_fault()
+                {
+                    self.path = Path::InPlace;
+                    self.bytes = operation.bytes();
+                    return draw_in_place(operation, stage);
+                }
+                self.begin(stage)?;
+                self.phase = Phase::Refresh;
+                self.refresh(stage, budget);
+            }
+            Phase::Refresh => self.refresh(stage, budget),
+            Phase::Draw { operation, row } => {
+                if self.draw(operation, row, stage, budget)? == Step::Finished {
+                    self.land(stage);
+                    return Ok(Step::Finished);
+                }
+            }
+        }
+        Ok(Step::Unfinished)
+    }
+
+    /// Finds, or makes, the spare storage of each layer, and what it has to be given.
+    fn begin(&mut self, stage: &mut Stage<'_>) -> Result<(), WorkError> {
+        self.path = Path::Swapped;
+        for operation in &self.operations {
+            let key = operation.layer();
+            let known = self.targets.iter().position(|target| target.layer == key);
+            let index = match known {
+                Some(index) => index,
+                None => {
+                    self.targets.extend(target(key, stage)?);
+                    self.targets.len() - 1
+                }
+            };
+            if let Some(target) = self.targets.get_mut(index) {
+                target.drawn.add(operation.pixels());
+                target.draws += 1;
+                if operation.replaces() {
+                    target.stale.subtract(operation.pixels());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self, stage: &mut Stage<'_>, budget: u64) {
+        let mut left = budget;
+        for target in &mut self.targets {
+            let Some(front) = stage.scene.get(target.layer).map(|layer| Rc::clone(&layer.front)) else {
+                continue;
+            };
+            while left > 0 {
+                let Some(part) = target.stale.take(left / 4) else { break };
+                stage.compositions.settle(&target.spare, part);
+                copy(&front, &target.spare, part);
+                self.bytes += part.pixels() * 4;
+                left = left.saturating_sub(part.pixels() * 4);
+            }
+        }
+        if self.targets.iter().all(|target| target.stale.is_empty()) {
+            self.phase = Phase::Draw { operation: 0, row: 0 };
+        }
+    }
+
+    fn draw(
+        &mut self,
+        mut index: usize,
+        mut row: u32,
+        stage: &mut Stage<'_>,
+        budget: u64,
+    ) -> Result<Step, WorkError> {
+        let mut left = budget;
+        while let Some(operation) = self.operations.get(index) {
+            if left == 0 {
+                self.phase = Phase::Draw { operation: index, row };
+                return Ok(Step::Unfinished);
+            }
+            let rest = operation.pixels().split_rows(row).1;
+            if rest.is_empty() {
+                (index, row) = (index + 1, 0);
+                continue;
+            }
+            let rows = left / (u64::from(rest.width()) * 4);
+            let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
+            if let Some(target) = self.targets.iter().find(|target| target.layer == operation.layer()) {
+                stage.compositions.settle(&target.spare, part);
+                operation.carry_out(part, &target.spare)?;
+            }
+            let bytes = part.pixels() * 4;
+            self.bytes += bytes;
+            left = left.saturating_sub(bytes);
+            row += part.height();
+        }
+        Ok(Step::Finished)
+    }
+
+    /// Everything at once: from here on, frames show it.
+    fn land(&mut self, stage: &mut Stage<'_>) {
+        for target in self.targets.drain(..) {
+            stage.scene.swap(target.layer, target.drawn, target.draws);
+        }
+        for (layer, attributes) in self.configures.drain(..) {
+            stage.scene.configure(layer, attributes);
+        }
+    }
+}
+
+fn target(key: LayerKey, stage: &mut Stage<'_>) -> Result<Option<Target>, WorkError> {
+    let Some(layer) = stage.scene.get(key) else { return Ok(None) };
+    if layer.spare.is_none() {
+        let bounds = layer.bounds();
+        let storage = Storage::new(bounds.width(), bounds.height(), layer.format, stage.unmapper)?;
+        stage.scene.add_spare(key, Rc::new(storage));
+    }
+    let spare = stage.scene.get(key).and_then(|layer| layer.spare.as_ref());
+    Ok(spare.map(|spare| Target {
+        layer: key,
+        spare: Rc::clone(&spare.storage),
+        stale: spare.stale.clone(),
+        drawn: Area::default(),
+        draws: 0,
+    }))
+}
+
+fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>) -> Result<Step, WorkError> {
+    let key = operation.layer();
+    if let Some(front) = stage.scene.get(key).map(|layer| Rc::clone(&layer.front)) {
+        stage.compositions.settle(&front, operation.pixels());
+        let result = operation.carry_out(operation.pixels(), &front);
+        stage.scene.drawn_in_place(key, operation.pixels());
+        result?;
+    }
+    Ok(Step::Finished)
+}
+
+fn copy(from: &Storage, to: &Storage, part: Rectangle) {
+    if let (Some(from), Some(mut to)) = (from.picture(), to.picture_mut()) {
+        let operator = blitd_protocol::value::Operator::Source;
+        blitd_pixels::blit::draw(&from, (part.left(), part.top()), &mut to, part, operator, 255);
+    }
+}
