@@ -153,6 +153,11 @@ impl Output {
         true
     }
 
+    /// What is on the glass.
+    pub fn on_glass(&self) -> &Storage {
+        &self.on_glass.storage
+    }
+
     /// The number of the latest change.
     pub const fn generation(&self) -> u64 {
         self.generation

@@ -265,6 +265,11 @@ fn insert<F: std::os::fd::AsFd + 'static>(
 }
 
 impl Server {
+    /// The outputs, and what is on their glass.
+    pub fn outputs(&self) -> &[Output] {
+        &self.rooms.outputs
+    }
+
     fn wakes_at(&self) -> Option<u64> {
         self.rooms.outputs.iter().filter_map(Output::wakes_at).min()
     }
