@@ -1,2 +1,45 @@
-//! x
-fn main() {}
+//! The tasks of this repository. Each does everything it needs on a fresh machine that has Rust.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod idle;
+mod setup;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of the blitd repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Starts the daemon and three programs that draw at once, and takes a picture of the screen.
+    Demo(demo::Arguments),
+    /// Everything that a change must pass: formatting, lints, documentation, licences, idleness, tests.
+    Test,
+    /// Counts the wake-ups and the memory of a daemon that nobody asks for anything.
+    Idle(idle::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Test => test::run(),
+        Task::Idle(arguments) => idle::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

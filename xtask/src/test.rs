@@ -1,0 +1,40 @@
+//! Everything that a change must pass.
+
+use crate::idle;
+use crate::setup::{CLIPPY, PYTHON, RUSTFMT, ensure, has};
+use crate::tools::{TaskError, cargo, run as run_command};
+
+/// The cheap checks first, the tests last: their own summaries are the last lines.
+pub(crate) fn run() -> Result<(), TaskError> {
+    for tool in [&RUSTFMT, &CLIPPY, &PYTHON] {
+        ensure(tool)?;
+    }
+    run_command(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
+    run_command(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ]))?;
+    run_command(
+        cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"),
+    )?;
+    licences()?;
+    idle::run(&idle::Arguments::default())?;
+    // Examples are programs that tests run.
+    run_command(&mut cargo(&["test", "--workspace", "--locked"]))
+}
+
+/// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.
+fn licences() -> Result<(), TaskError> {
+    if has(&["cargo", "deny", "--version"]) {
+        return run_command(&mut cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"]));
+    }
+    eprintln!(
+        "== cargo-deny is not there, licences are not checked; it comes with: cargo install cargo-deny"
+    );
+    Ok(())
+}
