@@ -2,13 +2,10 @@
 """A small client of blitd: draws a gradient, captures the screen, compares.
 
 It shows how a client in any language speaks the protocol (docs/protocol.md).
+With --inline it sends no descriptor, as over a forwarded socket.
 Python 3.9 or newer and Linux, nothing else.
-
-    client.py           lends memory that both sides map, where that works
-    client.py --inline  sends no descriptor, as over a forwarded socket
 """
 
-import argparse
 import fcntl
 import mmap
 import os
@@ -18,25 +15,15 @@ import sys
 
 HELLO, REGION_CREATE, REGION_WRITE, REGION_READ = 0x01, 0x10, 0x12, 0x13
 LAYER_CREATE, DRAW, CAPTURE, SYNC = 0x20, 0x30, 0x34, 0x35
-WELCOME, DONE, DATA, SHOWN = 0x8001, 0x8002, 0x8003, 0x8004
-REFUSED, FIRST_PULSE = 0x80FF, 0xC000
+WELCOME, DONE, DATA, SHOWN, REFUSED, FIRST_PULSE = 0x8001, 0x8002, 0x8003, 0x8004, 0x80FF, 0xC000
 XRGB8888 = 0x34325258
 MEMFD, HELD, READ_WRITE = 1, 3, 3
 REGION, LAYER, SIDE = 1, 1, 256
 
 
-class Failure(Exception):
-    """What went wrong, as one line."""
-
-
 def socket_path():
-    path = os.environ.get("BLITD_SOCKET")
-    if path:
-        return path
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.exists(runtime + "/blitd/socket"):
-        return runtime + "/blitd/socket"
-    return "/run/blitd/socket"
+    users = os.environ.get("XDG_RUNTIME_DIR", "") + "/blitd/socket"
+    return os.environ.get("BLITD_SOCKET") or (users if os.path.exists(users) else "/run/blitd/socket")
 
 
 class Connection:
@@ -49,9 +36,8 @@ class Connection:
         with open(os.devnull) as any_file:
             sent = [] if inline else [any_file.fileno()]
             welcome = self.request(HELLO, body, WELCOME, sent, stated=1)
-        fields = struct.unpack("<HBBIQQIIII", welcome)
-        self.shared = fields[1] == 1
-        self.carried = fields[9]
+        _, mode, _, _, _, _, _, _, _, self.carried = struct.unpack("<HBBIQQIIII", welcome)
+        self.shared = mode == 1
 
     def request(self, kind, body, answer=DONE, descriptors=(), stated=0):
         """Sends a request, waits for its reply, and gives the reply's body."""
@@ -63,29 +49,23 @@ class Connection:
             sent = socket.send_fds(self.socket, [message], descriptors)
             self.socket.sendall(message[sent:])
         except (BrokenPipeError, ConnectionResetError):
-            pass  # What is left to read may say why.
+            pass  # The daemon has closed. What is left to read may say why.
         while True:
             length, kind, _, _, serial = struct.unpack("<IHBBQ", self.receive(16))
             reply = self.receive(length - 16)
-            if kind < FIRST_PULSE:
+            if kind < FIRST_PULSE:  # Pulses answer nothing.
                 break
         if kind == REFUSED:
             code, _ = struct.unpack_from("<II", reply)
-            raise Failure(f"refused with error {code}: {reply[8:].decode()}")
+            sys.exit(f"refused with error {code}: {reply[8:].decode()}")
         if (kind, serial) != (answer, self.serial):
-            raise Failure(f"reply {kind:#x} to {serial} came instead of {answer:#x} to {self.serial}")
+            sys.exit(f"reply {kind:#x} to {serial} came instead of {answer:#x} to {self.serial}")
         return reply
 
     def receive(self, length):
         data = b""
         while len(data) < length:
-            try:
-                piece = self.socket.recv(length - len(data))
-            except ConnectionResetError:
-                piece = b""
-            if not piece:
-                raise Failure("the daemon closed the connection")
-            data += piece
+            data += self.socket.recv(length - len(data)) or sys.exit("the daemon closed the connection")
         return data
 
 
@@ -160,15 +140,15 @@ def run(inline):
     wrong = [i for i in range(0, size, 4) if captured[i:i + 4] != gradient[i:i + 4]]
     if wrong:
         y, x = divmod(wrong[0] // 4, SIDE)
-        raise Failure(f"{len(wrong)} pixels differ, the first at ({x}, {y})")
+        sys.exit(f"{len(wrong)} pixels differ, the first at ({x}, {y})")
     shown = f"shown in frame {frame}" if reason == 0 else f"not shown, reason {reason}"
     print(f"drawn and captured: {SIDE}x{SIDE} pixels equal, {shown}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="draws a gradient with blitd and checks it")
-    parser.add_argument("--inline", action="store_true", help="send no descriptor with the hello")
+    if sys.argv[1:] not in ([], ["--inline"]):
+        sys.exit("usage: client.py [--inline]")
     try:
-        run(parser.parse_args().inline)
-    except (Failure, OSError) as failure:
-        sys.exit(f"client.py: {failure}")
+        run(inline=len(sys.argv) > 1)
+    except OSError as error:
+        sys.exit(f"{error.strerror} (the socket is {socket_path()})")

@@ -1,0 +1,47 @@
+//! The file that docs/configuration.md shows is good, and shows the defaults.
+
+use std::process::Command;
+
+use blitd::policy::config::{Config, HeadlessConfig, Names};
+use blitd::policy::{Credentials, Limits};
+
+struct Fixed;
+
+impl Names for Fixed {
+    fn user(&self, name: &str) -> Option<u32> {
+        (name == "signage").then_some(1000)
+    }
+    fn group(&self, name: &str) -> Option<u32> {
+        (name == "video").then_some(44)
+    }
+}
+
+#[test]
+fn the_page_shows_the_defaults() {
+    let page = include_str!("../../docs/configuration.md");
+    let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = Config::parse(shown, 7, &Fixed).unwrap();
+    assert_eq!(config.headless, HeadlessConfig::default());
+    let limits = |uid, gid| config.policy.limits(&Credentials { pid: 1, uid, gid });
+    assert_eq!(limits(5, 5), Limits::default());
+    assert!(limits(5, 44).capture_outputs);
+    assert_eq!(limits(1000, 5).layers, 8);
+}
+
+#[test]
+fn a_wrong_file_is_one_clear_message() {
+    let path = std::env::temp_dir().join(format!("blitd-config-{}.toml", std::process::id()));
+    std::fs::write(&path, "[limits]\nlayrs = 5\n").unwrap();
+    let daemon = env!("CARGO_BIN_EXE_blitd");
+    let output = Command::new(daemon).arg("--check-config").arg("--config").arg(&path).output().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("layrs") && err.contains("line 2"), "{err}");
+    let output = Command::new(daemon).args(["--check-config", "--config", "/nowhere.toml"]).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("/nowhere.toml"), "{err}");
+    let output =
+        Command::new(daemon).args(["--backend", "kms", "--socket", "/tmp/blitd-unused/x"]).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("--backend headless"), "{err}");
+}

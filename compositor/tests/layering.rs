@@ -1,0 +1,116 @@
+//! The rooms use only rooms above them, in the order of the crate's own page; calloop and unsafe code are only where the
+//! design puts them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the top down.
+const ROOMS: [&str; 11] = [
+    "memory",
+    "policy",
+    "scene",
+    "queue",
+    "frame",
+    "work",
+    "frame_clock",
+    "display",
+    "session",
+    "client",
+    "server",
+];
+
+/// What is no room: what time it is.
+const BESIDE: &str = "clock";
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(sources(&path)),
+            false => files.push(path),
+        }
+    }
+    files
+}
+
+/// Each source file of a folder, relative to it, with its text less the comments.
+fn texts(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let code = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    };
+    sources(&root).iter().map(|path| (path.strip_prefix(&root).unwrap().to_owned(), code(path))).collect()
+}
+
+/// The room that a path inside `src` belongs to, and its place in the order.
+fn room(path: &Path) -> Option<(usize, &'static str)> {
+    let name = path.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs");
+    ROOMS.iter().enumerate().find(|(_, room)| **room == name).map(|(place, room)| (place, *room))
+}
+
+#[test]
+fn each_room_uses_only_rooms_above_it() {
+    let mut uses = 0;
+    for (path, text) in texts("src") {
+        let Some((place, _)) = room(&path) else {
+            let name = path.to_str().unwrap();
+            assert!(["lib.rs", "main.rs", "clock.rs"].contains(&name), "{name} belongs to no room");
+            continue;
+        };
+        for used in text.split("crate::").skip(1) {
+            let name: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if name == BESIDE {
+                continue;
+            }
+            let other = ROOMS.iter().position(|room| *room == name);
+            let other = other.unwrap_or_else(|| panic!("{}: crate::{name} is no room", path.display()));
+            assert!(other <= place, "{}: {name} is below {}", path.display(), ROOMS[place]);
+            uses += usize::from(other != place);
+        }
+    }
+    assert!(uses > 30, "the test sees the code: {uses} uses");
+}
+
+#[test]
+fn the_pure_rooms_know_no_system() {
+    for (path, text) in texts("src") {
+        let pure = room(&path)
+            .is_some_and(|(_, room)| ["policy", "scene", "queue", "frame", "frame_clock"].contains(&room));
+        if pure && !path.ends_with("config.rs") {
+            for system in ["nix::", "std::os", "std::fs", "std::time", "memmap2", "std::env"] {
+                assert!(!text.contains(system), "{}: {system}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_server_knows_the_event_loop() {
+    let knowing: Vec<PathBuf> =
+        texts("src").into_iter().filter(|(_, text)| text.contains("calloop")).map(|(path, _)| path).collect();
+    assert_eq!(knowing, [Path::new("server/mod.rs")]);
+}
+
+#[test]
+fn unsafe_code_is_where_the_design_puts_it() {
+    let has_unsafe =
+        |text: &str| text.contains("unsafe {") || text.contains("unsafe fn") || text.contains("unsafe impl");
+    for (path, text) in texts("src") {
+        if has_unsafe(&text) {
+            assert_eq!(room(&path).map(|(_, room)| room), Some("memory"), "{}", path.display());
+        }
+    }
+    let client: Vec<PathBuf> = texts("../client-lib/src")
+        .into_iter()
+        .filter(|(_, text)| has_unsafe(text))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(client, [Path::new("memory.rs")]);
+    for folder in ["../protocol/src", "../demos/src", "../xtask/src", "blitctl/src"] {
+        for (path, text) in texts(folder) {
+            assert!(!has_unsafe(&text), "{folder}/{}", path.display());
+        }
+    }
+}
