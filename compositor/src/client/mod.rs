@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use blitd_protocol::error::{Coded, ErrorCode, Refusal};
-use blitd_protocol::framing::{FramingError, Message};
+use blitd_protocol::framing::Message;
 use blitd_protocol::reply::{Receipt, Reply};
-use blitd_protocol::request::{Request, RequestKind, VERSION};
+use blitd_protocol::request::{Hello, Request, RequestKind, VERSION};
 use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
 use blitd_protocol::value::{Mode, Name, Priority};
 
@@ -42,6 +42,17 @@ pub struct Incoming {
     length: usize,
 }
 
+/// What reading from a connection has come to.
+#[derive(Debug)]
+pub enum Intake {
+    /// A request, and its priority.
+    Request(Priority, Incoming),
+    /// Bytes, among which there may be requests now.
+    Bytes,
+    /// Nothing for the moment.
+    Nothing,
+}
+
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Ending {
@@ -51,14 +62,9 @@ pub enum Ending {
     /// The kernel says so.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The client has broken the protocol; it is told so.
-    #[error("{refusal}")]
-    Fault {
-        /// The request's number, or 0.
-        serial: u64,
-        /// What was wrong.
-        refusal: Refusal,
-    },
+    /// The client has broken the protocol, and has been told so.
+    #[error("the client has broken the protocol")]
+    Fault,
 }
 
 /// A client that breaks the rules of the handshake.
@@ -133,6 +139,8 @@ pub struct Client {
     credentials: Credentials,
     limits: Limits,
     mode: Option<Mode>,
+    /// It has broken the protocol: once it has been told so, it goes.
+    is_faulty: bool,
     name: Name,
     waiting_bytes: usize,
     /// Its regions.
@@ -166,6 +174,7 @@ impl Client {
             credentials,
             limits,
             mode: None,
+            is_faulty: false,
             name: Name::default(),
             waiting_bytes: 0,
             regions: Regions::default(),
@@ -215,9 +224,15 @@ impl Client {
 
     /// Whether more may be read from it, with `queued` of its requests unanswered.
     pub fn may_read(&self, queued: usize) -> bool {
-        queued < self.limits.requests as usize
+        !self.is_faulty
+            && queued < self.limits.requests as usize
             && self.waiting_bytes < MOST_WAITING
             && self.endpoint.unsent() < MOST_UNSENT
+    }
+
+    /// Whether it has broken the protocol.
+    pub const fn is_faulty(&self) -> bool {
+        self.is_faulty
     }
 
     /// Whether it has not taken all of its replies.
@@ -225,56 +240,62 @@ impl Client {
         self.endpoint.unsent() > 0
     }
 
-    /// Reads once from the socket; false where nothing was there.
+    /// Reads once from the socket.
     ///
     /// # Errors
     /// The connection ends.
-    pub fn receive(&mut self) -> Result<bool, Ending> {
+    pub fn receive(&mut self, now: u64) -> Result<Intake, Ending> {
         match self.endpoint.receive(Wait::Return) {
-            Ok(Received::Bytes) => Ok(true),
-            Ok(Received::Nothing) => Ok(false),
+            Ok(Received::Bytes) => Ok(Intake::Bytes),
+            Ok(Received::Nothing) => Ok(Intake::Nothing),
             Ok(Received::Closed) => Err(Ending::Closed),
-            Err(error @ TransportError::DescriptorsTruncated) => Err(Ending::Fault {
-                serial: 0,
-                refusal: Refusal {
-                    code: ErrorCode::DescriptorsTruncated,
-                    entry: None,
-                    text: error.to_string(),
-                },
-            }),
+            Err(error @ TransportError::DescriptorsTruncated) => {
+                let code = ErrorCode::DescriptorsTruncated;
+                Ok(self.fault(0, now, Refusal { code, entry: None, text: error.to_string() }))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The next request among what has been read, and its priority.
-    ///
-    /// # Errors
-    /// The connection ends.
-    pub fn next_request(&mut self, now: u64) -> Result<Option<(Priority, Incoming)>, Ending> {
-        let fault = |error: FramingError| Ending::Fault { serial: 0, refusal: error.into() };
-        let Some(message) = self.endpoint.next_message().map_err(fault)? else { return Ok(None) };
+    /// What the client has broken the protocol with. Nothing more is read from it; the refusal waits for its turn, so
+    /// that what was asked before is answered before.
+    fn fault(&mut self, serial: u64, now: u64, refusal: Refusal) -> Intake {
+        self.is_faulty = true;
+        let incoming = Incoming { serial, received: now, request: Err(refusal), descriptor: None, length: 0 };
+        Intake::Request(self.limits.priority.min(Priority::DEFAULT), incoming)
+    }
+
+    /// The next request among what has been read, with its priority.
+    pub fn next_request(&mut self, now: u64) -> Intake {
+        let message = match self.endpoint.next_message() {
+            Ok(Some(message)) => message,
+            Ok(None) => return Intake::Nothing,
+            Err(error) => return self.fault(0, now, error.into()),
+        };
         let Message { header, body, mut descriptors } = message;
         let serial = header.serial.get();
-        let fault = |refusal| Ending::Fault { serial, refusal };
         let stripped = descriptors.len() < usize::from(header.descriptors);
-        let request = match Request::decode(&header, body) {
-            Err(refusal) if refusal.code.ends_connection() => return Err(fault(refusal)),
-            result => result.map(Request::into_owned),
-        };
+        let request = Request::decode(&header, body).map(Request::into_owned);
         let is_hello = header.kind.get() == RequestKind::Hello.number();
-        match (&request, self.mode) {
+        let fault = match (&request, self.mode) {
+            (Err(refusal), _) if refusal.code.ends_connection() => Some(refusal.clone()),
+            (Ok(Request::Hello(Hello { oldest, newest, .. })), None)
+                if *oldest > VERSION || *newest < VERSION =>
+            {
+                Some(HandshakeError::Version { oldest: *oldest, newest: *newest }.into())
+            }
             (Ok(Request::Hello(hello)), None) => {
-                if hello.oldest > VERSION || hello.newest < VERSION {
-                    let (oldest, newest) = (hello.oldest, hello.newest);
-                    return Err(fault(HandshakeError::Version { oldest, newest }.into()));
-                }
                 self.mode = Some(if stripped { Mode::Inline } else { Mode::Shared });
                 self.name = hello.name;
+                None
             }
-            (Err(refusal), None) if is_hello => return Err(fault(refusal.clone())),
-            (_, None) => return Err(fault(HandshakeError::Missing.into())),
-            (_, Some(_)) if is_hello => return Err(fault(HandshakeError::Again.into())),
-            _ => {}
+            (Err(refusal), None) if is_hello => Some(refusal.clone()),
+            (_, None) => Some(HandshakeError::Missing.into()),
+            (_, Some(_)) if is_hello => Some(HandshakeError::Again.into()),
+            _ => None,
+        };
+        if let Some(refusal) = fault {
+            return self.fault(serial, now, refusal);
         }
         let length = body_length(&request);
         let ceiling = self.limits.priority;
@@ -291,7 +312,7 @@ impl Client {
         let priority = priority.min(ceiling);
         self.waiting_bytes += length;
         let descriptor = descriptors.pop();
-        Ok(Some((priority, Incoming { serial, received: now, request, descriptor, length })))
+        Intake::Request(priority, Incoming { serial, received: now, request, descriptor, length })
     }
 
     /// A request leaves the queue to be worked on.

@@ -204,7 +204,7 @@ impl Region {
     ///
     /// # Errors
     /// [`RegionError::TooSmall`] for a size of 0, [`RegionError::NotMappable`] where there is no memory.
-    pub fn hold(id: u32, stated: u64, unmapper: &Unmapper) -> Result<Self, RegionError> {
+    pub fn hold(id: u32, access: Access, stated: u64, unmapper: &Unmapper) -> Result<Self, RegionError> {
         let length = usize::try_from(stated).ok().filter(|&length| length > 0);
         let Some(length) = length else {
             return Err(RegionError::TooSmall { region: id, stated, size: stated });
@@ -214,7 +214,7 @@ impl Region {
             source,
             hint: " or ask for less",
         })?;
-        Ok(Self::of(id, map.into(), Origin::Held, true, unmapper))
+        Ok(Self::of(id, map.into(), Origin::Held, access == Access::ReadWrite, unmapper))
     }
 
     fn of(id: u32, map: MmapRaw, origin: Origin, writable: bool, unmapper: &Unmapper) -> Self {
@@ -284,7 +284,9 @@ impl Region {
     /// [`RegionError::NotHeld`] or [`RegionError::Outside`].
     pub fn put(&self, offset: u64, bytes: &[u8]) -> Result<(), RegionError> {
         let at = self.held_range(offset, bytes.len() as u64)?;
-        self.write(|mut view| view.write(at, bytes))?;
+        // SAFETY: held memory is always mapped writable, lives as long as `self`, and no reference to it is ever made.
+        let mut view = unsafe { ViewMut::from_raw(self.mapping.address(), self.mapping.len()) };
+        view.write(at, bytes);
         Ok(())
     }
 

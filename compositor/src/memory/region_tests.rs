@@ -102,21 +102,24 @@ fn memory_that_is_taken_away_is_survived() {
 
 #[test]
 fn held_memory_has_its_bounds() {
-    let region = Region::hold(1, 100, &Unmapper::start()).unwrap();
+    let region = Region::hold(1, Access::Read, 100, &Unmapper::start()).unwrap();
     region.put(90, &[7; 10]).unwrap();
     let mut out = Vec::new();
     region.get(89, 11, &mut out).unwrap();
     assert_eq!(out, [0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
     assert_eq!(region.put(91, &[7; 10]).unwrap_err().code(), ErrorCode::OutsideRegion);
     assert_eq!(region.get(u64::MAX, 2, &mut out).unwrap_err().code(), ErrorCode::OutsideRegion);
-    assert_eq!(Region::hold(1, 0, &Unmapper::start()).unwrap_err().code(), ErrorCode::RegionTooSmall);
+    assert_eq!(
+        Region::hold(1, Access::Read, 0, &Unmapper::start()).unwrap_err().code(),
+        ErrorCode::RegionTooSmall
+    );
 }
 
 #[test]
 fn a_table_counts_its_bytes() {
     let mut regions = Regions::default();
-    regions.insert(Region::hold(4, 100, &Unmapper::start()).unwrap());
-    regions.insert(Region::hold(5, 50, &Unmapper::start()).unwrap());
+    regions.insert(Region::hold(4, Access::Read, 100, &Unmapper::start()).unwrap());
+    regions.insert(Region::hold(5, Access::Read, 50, &Unmapper::start()).unwrap());
     assert_eq!((regions.len(), regions.bytes()), (2, 150));
     assert_eq!(regions.check_free(4).unwrap_err().code(), ErrorCode::IdInUse);
     assert!(regions.remove(4).is_ok());

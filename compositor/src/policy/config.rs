@@ -48,12 +48,18 @@ impl std::fmt::Display for Size {
 }
 
 /// A colour, written `#rrggbb`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Colour(
     /// An XRGB8888 word.
     pub u32,
 );
+
+impl Default for Colour {
+    fn default() -> Self {
+        Self(0xff00_0000)
+    }
+}
 
 impl TryFrom<String> for Colour {
     type Error = String;
@@ -97,14 +103,14 @@ struct File {
 }
 
 /// The configuration, checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
     pub socket: Option<PathBuf>,
     /// Permissions of the socket.
     pub socket_mode: Option<u32>,
-    /// What is under all layers, an XRGB8888 word.
-    pub background: u32,
+    /// What is under all layers.
+    pub background: Colour,
     /// The headless output.
     pub headless: HeadlessConfig,
     /// Who may what.
@@ -143,7 +149,13 @@ pub trait Names {
 impl Config {
     /// What holds where there is no configuration file.
     pub fn of_nothing(own_user: u32) -> Self {
-        Self { policy: Policy { own_user, ..Policy::default() }, ..Self::default() }
+        Self {
+            socket: None,
+            socket_mode: None,
+            background: Colour::default(),
+            headless: HeadlessConfig::default(),
+            policy: Policy { own_user, ..Policy::default() },
+        }
     }
 
     /// Reads a configuration file.
@@ -183,7 +195,7 @@ impl Config {
         Ok(Self {
             socket: file.socket,
             socket_mode: mode.transpose()?,
-            background: file.background.0,
+            background: file.background,
             headless: file.headless,
             policy,
         })
@@ -224,7 +236,7 @@ mod tests {
     fn an_empty_file_is_the_default() {
         let config = Config::parse("", 1, &Fixed).unwrap();
         assert_eq!(config.headless, HeadlessConfig::default());
-        assert_eq!(config.background, 0);
+        assert_eq!(config.background, Colour(0xff00_0000));
     }
 
     #[test]
@@ -244,7 +256,7 @@ mod tests {
             capture_outputs = true
         "##;
         let config = Config::parse(text, 1, &Fixed).unwrap();
-        assert_eq!(config.background, 0xff10_2030);
+        assert_eq!(config.background, Colour(0xff10_2030));
         assert_eq!(config.socket_mode, Some(0o666));
         assert_eq!(config.headless.size, Size { width: 640, height: 480 });
         let limits = config.policy.limits(&Credentials { pid: 1, uid: 1000, gid: 44 });

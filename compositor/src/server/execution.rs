@@ -12,7 +12,7 @@ use nix::sys::epoll::EpollFlags;
 
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
-use crate::client::{Active, Client, Work};
+use crate::client::{Active, Client, Ending, Work};
 use crate::display::output::Output;
 use crate::queue::{ConnectionId, Turn};
 use crate::work::paint::Stage;
@@ -196,6 +196,9 @@ impl Server {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             match client.flush() {
                 Err(ending) => self.end(id, &ending),
+                Ok(()) if client.is_faulty() && !client.has_unsent() && self.queue.len(id) == 0 => {
+                    self.end(id, &Ending::Fault);
+                }
                 // It was not read from: what had been read and not taken into the queue wakes nobody.
                 Ok(()) if client.watched & EpollFlags::EPOLLIN.bits() == 0 => self.read(id),
                 Ok(()) => self.watch(id),
@@ -220,7 +223,7 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
             if paint.step(&mut stage, SLICE)? == Step::Unfinished {
                 return Ok(Progress::Unfinished);
             }
-            rooms.counters.draws += 1;
+            rooms.counters.draws += paint.draws();
             rooms.counters.drawn += paint.bytes();
             Ok(Progress::Done(paint.bytes(), paint.path()))
         }

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::Reply;
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::Server;
-use crate::client::{Client, Ending, Work};
+use crate::client::{Client, Ending, Intake, Work};
 use crate::policy::{Credentials, Usage};
 use crate::queue::ConnectionId;
 
@@ -127,15 +126,19 @@ impl Server {
             if !client.may_read(self.queue.len(id)) {
                 break None;
             }
-            match client.next_request(now) {
-                Ok(Some((priority, incoming))) => self.queue.push(id, priority, incoming),
+            let intake = match client.next_request(now) {
+                Intake::Nothing if reads == READS => break None,
+                Intake::Nothing => {
+                    reads += 1;
+                    client.receive(now)
+                }
+                intake => Ok(intake),
+            };
+            match intake {
+                Ok(Intake::Request(priority, incoming)) => self.queue.push(id, priority, incoming),
+                Ok(Intake::Bytes) => {}
+                Ok(Intake::Nothing) => break None,
                 Err(ending) => break Some(ending),
-                Ok(None) if reads == READS => break None,
-                Ok(None) => match client.receive() {
-                    Ok(true) => reads += 1,
-                    Ok(false) => break None,
-                    Err(ending) => break Some(ending),
-                },
             }
         };
         match ending {
@@ -163,11 +166,6 @@ impl Server {
     pub(super) fn end(&mut self, id: ConnectionId, ending: &Ending) {
         let Some(mut client) = self.clients.remove(&id) else { return };
         tracing::debug!("connection {id} ({}): {ending}", client.name());
-        if let Ending::Fault { serial, refusal } = ending {
-            client.reply(*serial, &Reply::Refused(Refusal::clone(refusal)));
-            // It is told if it listens; it is not waited for.
-            let _ = client.flush();
-        }
         // The client may still hold the socket open, and epoll watches what is open, not what is ours.
         if let Err(errno) = self.epoll.delete(&client) {
             tracing::error!("connection {id}: epoll_ctl: {errno}");

@@ -158,7 +158,7 @@ impl Daemon {
             compositions: Compositions::default(),
             outputs,
             unmapper,
-            background: config.background,
+            background: config.background.0,
             counters: Counters::default(),
             clock,
             started: now,

@@ -153,7 +153,7 @@ fn region_create(
     charge(rooms, client, usage)?;
     let unsealed = client.limits().unsealed_memory;
     let region = match (memory, descriptor) {
-        (Memory::Held, _) => Region::hold(id, size, &rooms.unmapper).map_err(Refusal::from),
+        (Memory::Held, _) => Region::hold(id, access, size, &rooms.unmapper).map_err(Refusal::from),
         (Memory::Memfd, Some(descriptor)) => {
             Region::share(id, &descriptor, access, size, unsealed, &rooms.unmapper).map_err(Refusal::from)
         }

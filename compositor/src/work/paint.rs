@@ -54,6 +54,7 @@ pub struct Paint {
     is_batch: bool,
     phase: Phase,
     targets: Vec<Target>,
+    draws: u64,
     bytes: u64,
     path: Path,
 }
@@ -70,7 +71,10 @@ impl Paint {
     }
 
     fn new(operations: Vec<Operation>, configures: Vec<(LayerKey, Attributes)>, is_batch: bool) -> Self {
+        let operations: Vec<Operation> =
+            operations.into_iter().filter(|operation| !operation.pixels().is_empty()).collect();
         Self {
+            draws: operations.len() as u64,
             operations,
             configures,
             is_batch,
@@ -86,6 +90,11 @@ impl Paint {
         self.bytes
     }
 
+    /// How many draws and fills it has that leave a pixel.
+    pub const fn draws(&self) -> u64 {
+        self.draws
+    }
+
     /// Which way the pixels take.
     pub const fn path(&self) -> Path {
         self.path
@@ -97,6 +106,10 @@ impl Paint {
     /// It ends here, and nothing of it lands.
     pub fn step(&mut self, stage: &mut Stage<'_>, budget: u64) -> Result<Step, WorkError> {
         match self.phase {
+            Phase::Begin if self.operations.is_empty() => {
+                self.land(stage);
+                return Ok(Step::Finished);
+            }
             Phase::Begin => {
                 if let [operation] = self.operations.as_slice()
                     && !self.is_batch

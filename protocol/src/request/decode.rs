@@ -291,6 +291,9 @@ impl<'a> Request<'a> {
         let number = header.kind.get();
         let kind = RequestKind::from_number(number).ok_or(DecodeError::UnknownRequest { kind: number })?;
         let request = Self::decode_body(kind, body)?;
+        if header.serial.get() == 0 {
+            return Err(ValueError::Number { field: "serial", value: 0, takes: "any number but 0" }.into());
+        }
         let takes = request.descriptors();
         if header.descriptors != takes {
             return Err(DecodeError::Descriptors { kind, stated: header.descriptors, takes }.into());
