@@ -1,4 +1,4 @@
-//! Soft translucent discs that bounce in a box. Where they are depends on the time alone.
+//! Soft translucent discs that bounce in a pane of dark glass. Where they are depends on the time alone.
 
 use crate::arguments::Size;
 use crate::canvas::{Canvas, part_of};
@@ -77,10 +77,13 @@ impl Scene {
     }
 }
 
-/// Night above, the last light below.
+/// How much of what is behind it the pane covers.
+const PANE: f32 = 0.55;
+
+/// Dark glass: night above, the last light below.
 fn evening(down: f32) -> u32 {
     let mix = |above: f32, below: f32| (above + (below - above) * down * down) as u32;
-    0xff00_0000 | mix(14.0, 66.0) << 16 | mix(16.0, 40.0) << 8 | mix(40.0, 92.0)
+    part_of(0xff00_0000 | mix(14.0, 66.0) << 16 | mix(16.0, 40.0) << 8 | mix(40.0, 92.0), PANE)
 }
 
 /// A disc's pixel at a distance from its centre: faint in the middle, stronger towards the rim, with a smooth edge.
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_differ_and_are_opaque() {
+    fn frames_differ_and_let_some_of_what_is_behind_through() {
         let size = Size { width: 64, height: 40 };
         let scene = Scene::new(size);
         let frame = |seconds: f32| {
@@ -121,6 +124,10 @@ mod tests {
         };
         assert_ne!(frame(0.0), frame(0.1));
         assert_eq!(frame(2.0), frame(2.0));
-        assert!(frame(1.0).iter().all(|pixel| pixel >> 24 == 0xff));
+        let pane = (255.0 * PANE + 0.5) as u32;
+        assert!(frame(1.0).iter().all(|pixel| (pane..256).contains(&(pixel >> 24))));
+        let premultiplied =
+            |pixel: &u32| pixel.to_le_bytes().iter().all(|part| u32::from(*part) <= pixel >> 24);
+        assert!(frame(1.0).iter().all(premultiplied));
     }
 }

@@ -55,10 +55,15 @@ fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let at = arguments
         .at
         .unwrap_or(Place { x: middle(output.width.get(), width), y: middle(output.height.get(), height) });
-    let options = LayerOptions::new(width, height).at(at.x, at.y).z(arguments.z).output(id).named("bounce");
+    let options = LayerOptions::new(width, height)
+        .translucent()
+        .at(at.x, at.y)
+        .z(arguments.z)
+        .output(id)
+        .named("bounce");
     let layer = connection.create_layer(&options)?;
     let mut region = connection.create_region(arguments.size.pixels() * 4)?;
-    let draw = Draw::new(ImageView::packed(width, height, Format::Xrgb8888));
+    let draw = Draw::new(ImageView::packed(width, height, Format::Argb8888));
     let scene = Scene::new(arguments.size);
     let ending = Ending::after(arguments.seconds)?;
     let start = Instant::now();
