@@ -17,9 +17,6 @@ use crate::queue::ConnectionId;
 /// How many connections are looked at in one go.
 const EVENTS: usize = 64;
 
-/// How many bytes' worth of reads one connection gets before the next has its turn.
-const READS: usize = 4;
-
 /// A descriptor kept back, so that a connection can be taken and closed where there is no number left for it: left
 /// alone, it would wake the loop for ever.
 #[derive(Debug)]
@@ -108,8 +105,8 @@ impl Server {
             if flags.contains(EpollFlags::EPOLLOUT) {
                 self.replied.push(id);
             }
-            let is_gone = flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
-            if is_gone && !flags.contains(EpollFlags::EPOLLIN) {
+            // Nobody is there to read a reply, so what may still be in the socket is not looked at.
+            if flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
                 self.end(id, &Ending::Closed);
             } else {
                 self.read(id);
@@ -121,15 +118,16 @@ impl Server {
     pub(super) fn read(&mut self, id: ConnectionId) {
         let now = self.rooms.clock.now();
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let mut reads = 0;
+        let mut received = false;
         let ending = loop {
             if !client.may_read(self.queue.len(id)) {
                 break None;
             }
             let intake = match client.next_request(now) {
-                Intake::Nothing if reads == READS => break None,
+                // What is left in the socket wakes the loop again, after everybody else has had a turn.
+                Intake::Nothing if received => break None,
                 Intake::Nothing => {
-                    reads += 1;
+                    received = true;
                     client.receive(now)
                 }
                 intake => Ok(intake),
