@@ -1,4 +1,4 @@
-//! Holds docs/protocol.md against the code: layouts, numbers, constants, and every example byte for byte.
+//! Holds docs/protocol.md against the code: layouts, numbers, constants, links, and every example byte for byte.
 //!
 //! The document names what it shows in the line above: "Layout `Draw`, 136 bytes:", "Values of `mode`:",
 //! "Example, request `hello`:". Where an example is wrong, the failure prints the block that would be right.
@@ -157,6 +157,13 @@ fn every_error_has_its_number() {
         })
         .collect();
     equal("errors", block.rows(&["number", "error", "ends"]), code);
+    // What ends a connection stands together too; there, a wrong value is one in the hello.
+    let block = below("What ends a connection:");
+    let mut causes: BTreeSet<_> =
+        block.rows(&["cause", "reply"]).into_iter().map(|row| row[1].to_owned()).collect();
+    assert!(causes.remove("none") && causes.remove("bad_value"));
+    let ends = ErrorCode::ALL.iter().filter(|code| code.ends_connection());
+    assert_eq!(causes, ends.map(|code| snake(&format!("{code:?}"))).collect());
 }
 
 #[test]
@@ -371,5 +378,27 @@ fn every_kind_has_an_example() {
     }
     for (_, name) in REPLIES {
         assert!(names.contains(&(false, *name)), "{name}");
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let headings: Vec<_> = DOCUMENT
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"))
+        .collect();
+    let targets = DOCUMENT.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for target in targets {
+        match target.strip_prefix('#') {
+            Some(heading) => {
+                let count = headings.iter().filter(|other| *other == heading).count();
+                assert_eq!(count, 1, "headings for a link to {heading}");
+            }
+            None => {
+                let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(target);
+                assert!(file.exists(), "there is no {target} in docs/");
+            }
+        }
     }
 }

@@ -261,7 +261,7 @@ fn entries(body: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
         let padded = size.next_multiple_of(8);
         let (body, after) = after.split_at_checked(padded).ok_or_else(|| length("each entry whole"))?;
         rest = after;
-        zero("a batch, its padding,", &body[size..])?;
+        zero("a batch's padding", &body[size..]).map_err(|error| Refusal::from(error).in_entry(index))?;
         entries.push(decode_entry(entry, &body[..size]).map_err(|refusal| refusal.in_entry(index))?);
     }
     if !rest.is_empty() {
