@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<(), TaskError> {
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.
 fn licences() -> Result<(), TaskError> {
     if has(&["cargo", "deny", "--version"]) {
-        return run_command(&mut cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"]));
+        return run_command(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]));
     }
     eprintln!(
         "== cargo-deny is not there, licences are not checked; it comes with: cargo install cargo-deny"
