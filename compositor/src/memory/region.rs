@@ -12,9 +12,9 @@ use blitd_pixels::view::{View, ViewMut};
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::value::Access;
 use memmap2::{MmapOptions, MmapRaw};
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::stat::fstat;
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use super::guard::guarded;
 use super::unmap::{Mapping, Unmapper};
@@ -63,6 +63,16 @@ pub enum RegionError {
         source: std::io::Error,
         /// What more there is to say.
         hint: &'static str,
+    },
+    /// There is none to be had.
+    #[error("no memory for region {region} of {size} bytes ({source}): ask for less, or try later")]
+    NoMemory {
+        /// The region's id.
+        region: u32,
+        /// The size as stated.
+        size: u64,
+        /// The kernel's words.
+        source: std::io::Error,
     },
     /// It went away while it was in use.
     #[error("the memory of region {region} went away while it was in use: destroy it and create another")]
@@ -119,6 +129,7 @@ impl Coded for RegionError {
             Self::Holes { .. } => ErrorCode::RegionHasHoles,
             Self::TooSmall { .. } => ErrorCode::RegionTooSmall,
             Self::NotMappable { .. } => ErrorCode::RegionNotMappable,
+            Self::NoMemory { .. } => ErrorCode::OutOfMemory,
             Self::Fault { .. } => ErrorCode::RegionFault,
             Self::NotHeld { .. } => ErrorCode::RegionNotHeld,
             Self::NotWritable { .. } => ErrorCode::RegionNotWritable,
@@ -166,10 +177,15 @@ impl Region {
         unmapper: &Unmapper,
     ) -> Result<Self, RegionError> {
         let unmappable = |source, hint| RegionError::NotMappable { region: id, source, hint };
+        // Nothing but memory, even where policy lets what is not sealed in: a page of another file may never come (FUSE),
+        // and huge pages are mapped and unmapped by other rules than the guard's and fault when their pool is empty.
+        let system = fstatfs(descriptor).map_err(|errno| unmappable(errno.into(), ""))?;
+        if system.filesystem_type() != TMPFS_MAGIC {
+            let source = std::io::Error::new(std::io::ErrorKind::Unsupported, "it is not memory of tmpfs");
+            return Err(unmappable(source, ", nothing else is taken"));
+        }
         let seals = match fcntl(descriptor.as_fd(), FcntlArg::F_GET_SEALS) {
             Ok(bits) => SealFlag::from_bits_truncate(bits),
-            // Only memory files have seals; what has none may still be mapped where policy lets it.
-            Err(Errno::EINVAL) if unsealed => SealFlag::empty(),
             Err(errno) => return Err(unmappable(errno.into(), ", nothing else can be sealed")),
         };
         let sealed = seals.contains(SealFlag::F_SEAL_SHRINK);
@@ -192,6 +208,9 @@ impl Region {
         let writable = access == Access::ReadWrite;
         let map = if writable { options.map_raw(descriptor) } else { options.map_raw_read_only(descriptor) };
         let map = map.map_err(|error| {
+            if error.raw_os_error() == Some(nix::libc::ENOMEM) {
+                return RegionError::NoMemory { region: id, size: stated, source: error };
+            }
             let hint =
                 if writable { " without F_SEAL_WRITE, open for writing, or with access read" } else { "" };
             unmappable(error, hint)
@@ -203,16 +222,16 @@ impl Region {
     /// Memory that the daemon holds for a client, zero at first.
     ///
     /// # Errors
-    /// [`RegionError::TooSmall`] for a size of 0, [`RegionError::NotMappable`] where there is no memory.
+    /// [`RegionError::TooSmall`] for a size of 0, [`RegionError::NoMemory`].
     pub fn hold(id: u32, access: Access, stated: u64, unmapper: &Unmapper) -> Result<Self, RegionError> {
         let length = usize::try_from(stated).ok().filter(|&length| length > 0);
         let Some(length) = length else {
             return Err(RegionError::TooSmall { region: id, stated, size: stated });
         };
-        let map = MmapOptions::new().len(length).map_anon().map_err(|source| RegionError::NotMappable {
+        let map = MmapOptions::new().len(length).map_anon().map_err(|source| RegionError::NoMemory {
             region: id,
+            size: stated,
             source,
-            hint: " or ask for less",
         })?;
         Ok(Self::of(id, map.into(), Origin::Held, access == Access::ReadWrite, unmapper))
     }

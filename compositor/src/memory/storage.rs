@@ -1,7 +1,5 @@
 //! The daemon's own pictures: what layers hold, and the screens of headless outputs.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, Rectangle};
@@ -14,7 +12,8 @@ use super::unmap::{Mapping, Unmapper};
 /// Rows begin on a cache line.
 const ALIGNMENT: u64 = 64;
 
-/// A picture of the daemon's own, zero at first: 32 bits a pixel, in cached memory backed by a memfd.
+/// A picture of the daemon's own, zero at first: 32 bits a pixel, in cached memory backed by a memfd. The mapping
+/// is enough to keep it, so it takes no descriptor.
 ///
 /// A storage is shared by its layer and by the frames that are being composed from it. All of them are on the one
 /// loop, and nobody keeps a view of it from one slice to the next.
@@ -22,8 +21,6 @@ const ALIGNMENT: u64 = 64;
 pub struct Storage {
     mapping: Mapping,
     layout: Layout,
-    /// What a service manager's descriptor store can keep while the daemon starts anew.
-    descriptor: OwnedFd,
 }
 
 /// The daemon could not get the memory for a picture.
@@ -62,7 +59,7 @@ impl Storage {
         let map = MmapOptions::new().len(length).map_raw(&descriptor).map_err(failed)?;
         let stride = (width as usize * 4).next_multiple_of(ALIGNMENT as usize);
         let layout = Layout { width, height, stride, offset: 0, format };
-        Ok(Self { mapping: Mapping::new(map, unmapper), layout, descriptor })
+        Ok(Self { mapping: Mapping::new(map, unmapper), layout })
     }
 
     /// The picture's rectangle, at the origin.
@@ -93,11 +90,5 @@ impl Storage {
         // daemon goes through views, on one thread (a Storage is neither Send nor Sync).
         let view = unsafe { ViewMut::from_raw(self.mapping.address(), self.mapping.len()) };
         PictureMut::new(view, self.layout)
-    }
-}
-
-impl AsFd for Storage {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
     }
 }

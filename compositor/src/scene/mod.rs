@@ -90,7 +90,7 @@ pub struct Placed<S> {
 }
 
 /// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
-const MOST_RECTANGLES: usize = 32;
+pub const MOST_RECTANGLES: usize = 32;
 
 /// All layers.
 #[derive(Debug)]
@@ -169,6 +169,17 @@ impl<S: Clone> Scene<S> {
         if let Some(layer) = self.layers.get_mut(&key) {
             let stale = layer.bounds().into();
             layer.spare.get_or_insert(Spare { storage, stale });
+        }
+    }
+
+    /// Takes note that `drawn` is about to be overwritten in the spare storage. Should that end in the middle, what it
+    /// has left there must not come up with a later swap.
+    pub fn spoil_spare(&mut self, key: LayerKey, drawn: &Area) {
+        if let Some(spare) = self.layers.get_mut(&key).and_then(|layer| layer.spare.as_mut()) {
+            for rectangle in drawn.rectangles() {
+                spare.stale.add(*rectangle);
+                spare.stale.limit(MOST_RECTANGLES);
+            }
         }
     }
 
@@ -330,5 +341,8 @@ mod tests {
         scene.drawn_in_place(key, rectangle(0, 4, 10, 2));
         assert_eq!(scene.get(key).unwrap().spare.as_ref().unwrap().stale.pixels(), 60);
         assert_eq!(scene.get(key).unwrap().draws, 2);
+        scene.spoil_spare(key, &rectangle(0, 6, 10, 3).into());
+        let spoiled = scene.get(key).unwrap();
+        assert_eq!((spoiled.front, spoiled.spare.as_ref().unwrap().stale.pixels()), (2, 90));
     }
 }

@@ -37,6 +37,7 @@ impl Reserve {
 impl Server {
     /// Takes all connections that wait.
     pub(super) fn accept(&mut self, listener: &UnixListener) {
+        self.heard = true;
         loop {
             match listener.accept() {
                 Ok((socket, _)) => self.connect(socket),
@@ -100,6 +101,7 @@ impl Server {
                 0
             }
         };
+        self.heard |= count > 0;
         for event in &events[..count] {
             let (id, flags) = (event.data(), event.events());
             if flags.contains(EpollFlags::EPOLLOUT) {

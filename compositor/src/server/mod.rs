@@ -89,6 +89,8 @@ pub struct Server {
     replied: Vec<ConnectionId>,
     /// Whether the next slice is a frame's, if both a frame and a request wait for one.
     frame_is_next: bool,
+    /// Whether somebody came in or had something to say in this turn.
+    heard: bool,
     stopping: bool,
 }
 
@@ -172,6 +174,7 @@ impl Daemon {
             next_connection: 1,
             replied: Vec::new(),
             frame_is_next: false,
+            heard: false,
             stopping: false,
         };
         Ok(Self { server, event_loop, looked_around: now })
@@ -230,6 +233,8 @@ impl Daemon {
             let wait = if busy { Some(Duration::ZERO) } else { server.wait(now, longest) };
             self.event_loop.dispatch(wait, server)?;
         }
+        // Half a message is nothing to work on yet, and its other half may be there already.
+        busy |= std::mem::take(&mut server.heard);
         busy |= server.flip_frames();
         server.begin_frames();
         busy |= server.slice();

@@ -95,6 +95,11 @@ impl Composition {
         self.bytes
     }
 
+    /// How many times a pixel is written at the most: once, and once for each layer that blends.
+    fn depth(&self) -> u64 {
+        1 + self.snapshot.iter().filter(|placed| !placed.is_opaque).count() as u64
+    }
+
     fn compose(&mut self, part: Rectangle, span: &mut [u8]) -> Result<(), RegionError> {
         self.bytes += part.pixels() * 4;
         if let Target::Screen(screen) = &self.target {
@@ -239,11 +244,12 @@ impl Compositions {
     pub fn step(&mut self, id: CompositionId, budget: u64) -> Option<Result<(Step, u64), RegionError>> {
         let index = self.running.iter().position(|(running, ..)| *running == id)?;
         let (_, composition, result) = self.running.get_mut(index)?;
+        let depth = composition.depth();
         let mut left = budget;
         while left > 0 && result.is_ok() {
-            let Some(part) = composition.missing.take(left / 4) else { break };
+            let Some(part) = composition.missing.take(left / 4 / depth) else { break };
             *result = composition.compose(part, &mut self.span);
-            left = left.saturating_sub(part.pixels() * 4);
+            left = left.saturating_sub(part.pixels() * 4 * depth);
         }
         if result.is_ok() && !composition.missing.is_empty() {
             return Some(Ok((Step::Unfinished, composition.bytes)));

@@ -11,7 +11,7 @@ use super::{Step, WorkError};
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
 use crate::scene::area::Area;
-use crate::scene::{Attributes, LayerKey, Scene};
+use crate::scene::{Attributes, LayerKey, MOST_RECTANGLES, Scene};
 
 /// What painting works on.
 #[derive(Debug)]
@@ -140,21 +140,22 @@ impl Paint {
         self.path = Path::Swapped;
         for operation in &self.operations {
             let key = operation.layer();
-            let known = self.targets.iter().position(|target| target.layer == key);
-            let index = match known {
-                Some(index) => index,
-                None => {
-                    self.targets.extend(target(key, stage)?);
-                    self.targets.len() - 1
-                }
-            };
-            if let Some(target) = self.targets.get_mut(index) {
+            if self.targets.iter().all(|target| target.layer != key) {
+                self.targets.extend(target(key, stage)?);
+            }
+            if let Some(target) = self.targets.iter_mut().find(|target| target.layer == key) {
+                // Both may hold more than they must, and are kept short: a batch of stripes across stripes would
+                // make tens of thousands of rectangles.
                 target.drawn.add(operation.pixels());
+                target.drawn.limit(MOST_RECTANGLES);
                 target.draws += 1;
-                if operation.replaces() {
+                if operation.replaces() && target.stale.rectangles().len() < MOST_RECTANGLES {
                     target.stale.subtract(operation.pixels());
                 }
             }
+        }
+        for target in &self.targets {
+            stage.scene.spoil_spare(target.layer, &target.drawn);
         }
         Ok(())
     }
