@@ -6,6 +6,7 @@ mod idle;
 mod setup;
 mod test;
 mod tools;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -27,16 +28,19 @@ enum Task {
     Test,
     /// Counts the wake-ups and the memory of a daemon that nobody asks for anything.
     Idle(idle::Arguments),
+    /// Runs a program in a guest that has a virtual display driver.
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Demo(arguments) => demo::run(&arguments),
-        Task::Test => test::run(),
-        Task::Idle(arguments) => idle::run(&arguments),
+        Task::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Test => test::run().map(|()| ExitCode::SUCCESS),
+        Task::Idle(arguments) => idle::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Vm(arguments) => vm::run(&arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE
