@@ -18,6 +18,8 @@
 //!
 //! [`clock`] is no room: it is what time it is.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod client;
 pub mod clock;
 pub mod display;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use blitd::clock::Clock;
 use blitd::display::BackendChoice;
-use blitd::policy::config::{Config, ConfigError, DEFAULT_PATH, Names, Size};
+use blitd::policy::config::{Config, DEFAULT_PATH, Names, Size};
 use blitd::server::Daemon;
 use blitd::server::listener::{Listener, default_place};
 use clap::Parser;
@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "blitd", version)]
 struct Arguments {
-    /// What to show pictures on; auto takes a DRM card where there is one, else headless.
+    /// What to show pictures on. There is no KMS yet, so auto is headless.
     #[arg(long, value_enum, default_value = "auto")]
     backend: BackendChoice,
     /// The size of the headless output, as WIDTHxHEIGHT.
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
-    let mut config = configuration(arguments.config.as_deref()).map_err(boxed)?;
+    let mut config = configuration(arguments.config.as_deref())?;
     if arguments.check_config {
         println!("the configuration is good");
         return Ok(());
@@ -92,16 +92,19 @@ fn boxed(error: impl Display + 'static) -> Box<dyn Display> {
 }
 
 /// The configuration in `path`; where none is named, the usual file, or the defaults where that is not there.
-fn configuration(path: Option<&Path>) -> Result<Config, ConfigError> {
+fn configuration(path: Option<&Path>) -> Result<Config, Box<dyn Display>> {
     let own_user = geteuid().as_raw();
-    match path {
-        Some(path) => Config::read(path, own_user, &System),
-        None if Path::new(DEFAULT_PATH).exists() => Config::read(Path::new(DEFAULT_PATH), own_user, &System),
-        None => Ok(Config::of_nothing(own_user)),
-    }
+    let usual = Path::new(DEFAULT_PATH);
+    let Some(path) = path.or_else(|| usual.exists().then_some(usual)) else {
+        return Ok(Config::of_nothing(own_user));
+    };
+    let of_file = |fault: &dyn Display| boxed(format!("{}: {fault}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| of_file(&error))?;
+    Config::parse(&text, own_user, &System).map_err(|fault| of_file(&fault))
 }
 
-/// Every connection and every layer takes a descriptor: as many as the kernel lets this process have.
+/// Every connection takes a descriptor, and some more while its regions are made: as many as the kernel lets this process
+/// have.
 fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));

@@ -78,8 +78,18 @@ fn the_pure_rooms_know_no_system() {
     for (path, text) in texts("src") {
         let pure = room(&path)
             .is_some_and(|(_, room)| ["policy", "scene", "queue", "frame", "frame_clock"].contains(&room));
-        if pure && !path.ends_with("config.rs") {
-            for system in ["nix::", "std::os", "std::fs", "std::time", "memmap2", "std::env"] {
+        if pure {
+            for system in [
+                "nix::",
+                "rustix::",
+                "memmap2",
+                "std::os",
+                "std::fs",
+                "std::io",
+                "std::time",
+                "std::env",
+                "std::thread",
+            ] {
                 assert!(!text.contains(system), "{}: {system}", path.display());
             }
         }

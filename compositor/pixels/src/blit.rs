@@ -113,9 +113,9 @@ impl Rows {
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
         let bytes = self.to.width() as usize * 4;
         for (from, to) in self.addresses(source, target) {
-            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. A source
-            // and a target are never the same memory: the target is behind a unique view.
-            unsafe { from.copy_to_nonoverlapping(to, bytes) };
+            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. Views do not say
+            // that their memory is theirs alone, so the copy allows the rows to overlap.
+            unsafe { from.copy_to(to, bytes) };
         }
     }
 
@@ -134,22 +134,20 @@ impl Rows {
             unsafe {
                 match format {
                     Format::Xrgb8888 => {
-                        row(width, to, operate, |x| u32::from_le(words.add(x).read_unaligned()) | OPAQUE);
+                        row(width, to, operate, |x| words.add(x).read_unaligned() | OPAQUE);
                     }
                     Format::Argb8888 => {
-                        row(width, to, operate, |x| u32::from_le(words.add(x).read_unaligned()));
+                        row(width, to, operate, |x| words.add(x).read_unaligned());
                     }
-                    Format::Xbgr8888 => row(width, to, operate, |x| {
-                        swap_red_blue(u32::from_le(words.add(x).read_unaligned())) | OPAQUE
-                    }),
-                    Format::Abgr8888 => row(width, to, operate, |x| {
-                        swap_red_blue(u32::from_le(words.add(x).read_unaligned()))
-                    }),
+                    Format::Xbgr8888 => {
+                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()) | OPAQUE)
+                    }
+                    Format::Abgr8888 => {
+                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()))
+                    }
                     Format::Rgb565 => {
                         let halves = from.cast::<u16>();
-                        row(width, to, operate, |x| {
-                            from_rgb565(u16::from_le(halves.add(x).read_unaligned()))
-                        });
+                        row(width, to, operate, |x| from_rgb565(halves.add(x).read_unaligned()));
                     }
                 }
             }
@@ -163,6 +161,6 @@ impl Rows {
 unsafe fn row(width: usize, to: *mut u32, operate: impl Fn(u32, u32) -> u32, fetch: impl Fn(usize) -> u32) {
     for x in 0..width {
         // SAFETY: the caller's promise.
-        unsafe { to.add(x).write_unaligned(operate(fetch(x), to.add(x).read_unaligned()).to_le()) };
+        unsafe { to.add(x).write_unaligned(operate(fetch(x), to.add(x).read_unaligned())) };
     }
 }

@@ -9,6 +9,11 @@
 //! Kernels are plain loops, which the compiler turns into SSE2 (the least that x86-64 has): a copy runs at the
 //! speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[cfg(target_endian = "big")]
+compile_error!("DRM formats are little-endian words, and so are the words that the kernels work on");
+
 pub mod blit;
 pub mod pixel;
 pub mod view;

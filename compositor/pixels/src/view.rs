@@ -55,7 +55,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Memory that can be written and that others may change or see changing.
+/// Memory that can be written and that others may change or see changing. Other views of it may be alive.
 #[derive(Debug)]
 pub struct ViewMut<'a> {
     base: *mut u8,
@@ -178,14 +178,6 @@ impl<'a> PictureMut<'a> {
     /// Its pixel format.
     pub const fn format(&self) -> Format {
         self.layout.format
-    }
-
-    /// The same picture for reading.
-    pub const fn as_picture(&self) -> Picture<'_> {
-        Picture {
-            view: View { base: self.view.base, length: self.view.length, life: PhantomData },
-            layout: self.layout,
-        }
     }
 
     /// The address of a pixel inside [`bounds`](Self::bounds).

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use blitd_protocol::error::{Coded, ErrorCode, Refusal};
 use blitd_protocol::framing::Message;
-use blitd_protocol::reply::{Receipt, Reply};
+use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Hello, Request, RequestKind, VERSION};
 use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
 use blitd_protocol::value::{Mode, Name, Priority};
@@ -18,7 +18,7 @@ use crate::memory::region::Regions;
 use crate::policy::{Credentials, Limits, Usage};
 use crate::queue::ConnectionId;
 use crate::scene::{LayerKey, OutputId};
-use crate::work::composition::CompositionId;
+use crate::work::compositions::CompositionId;
 use crate::work::operation::Ids;
 use crate::work::paint::Paint;
 
@@ -27,6 +27,10 @@ const MOST_UNSENT: usize = 256 * 1024;
 
 /// Bytes of messages that wait in the queue, above which nothing more is read.
 const MOST_WAITING: usize = 256 * 1024;
+
+/// Descriptors of requests that wait in the queue, above which nothing more is read. With those of a message on its way
+/// and the socket's own, no connection makes the daemon hold more than a dozen.
+const MOST_DESCRIPTORS: usize = 4;
 
 /// A request on its way into the queue.
 #[derive(Debug)]
@@ -143,6 +147,7 @@ pub struct Client {
     is_faulty: bool,
     name: Name,
     waiting_bytes: usize,
+    waiting_descriptors: usize,
     /// Its regions.
     pub regions: Regions,
     /// Its layers.
@@ -177,6 +182,7 @@ impl Client {
             is_faulty: false,
             name: Name::default(),
             waiting_bytes: 0,
+            waiting_descriptors: 0,
             regions: Regions::default(),
             layers: HashMap::new(),
             usage,
@@ -227,7 +233,13 @@ impl Client {
         !self.is_faulty
             && queued < self.limits.requests as usize
             && self.waiting_bytes < MOST_WAITING
-            && self.endpoint.unsent() < MOST_UNSENT
+            && self.waiting_descriptors < MOST_DESCRIPTORS
+            && !self.is_stalled()
+    }
+
+    /// Whether it leaves so many replies lying that it gets no more.
+    pub fn is_stalled(&self) -> bool {
+        self.endpoint.unsent() >= MOST_UNSENT
     }
 
     /// Whether it has broken the protocol.
@@ -312,12 +324,15 @@ impl Client {
         let priority = priority.min(ceiling);
         self.waiting_bytes += length;
         let descriptor = descriptors.pop();
+        self.waiting_descriptors += usize::from(descriptor.is_some());
         Intake::Request(priority, Incoming { serial, received: now, request, descriptor, length })
     }
 
     /// A request leaves the queue to be worked on.
     pub fn taken(&mut self, incoming: &Incoming) {
         self.waiting_bytes = self.waiting_bytes.saturating_sub(incoming.length);
+        let descriptors = usize::from(incoming.descriptor.is_some());
+        self.waiting_descriptors = self.waiting_descriptors.saturating_sub(descriptors);
     }
 
     /// Puts a reply behind those that are to be sent.
@@ -327,11 +342,6 @@ impl Client {
             self.refused += 1;
         }
         self.endpoint.queue(|out| reply.encode(serial, out));
-    }
-
-    /// Answers a request that is done.
-    pub fn done(&mut self, serial: u64, receipt: Receipt) {
-        self.reply(serial, &Reply::Done(receipt));
     }
 
     /// Sends what it takes of its replies.

@@ -17,7 +17,7 @@ use output::{Output, Screen};
 /// Which backend is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BackendChoice {
-    /// A DRM card where there is one that can be driven, else headless.
+    /// What can be driven. There is no KMS yet, so that is headless.
     Auto,
     /// A DRM card.
     Kms,

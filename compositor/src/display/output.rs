@@ -12,11 +12,9 @@ use crate::frame_clock::{Flip, FrameClock};
 use crate::memory::storage::{Storage, StorageError};
 use crate::memory::unmap::Unmapper;
 use crate::scene::area::Area;
-use crate::scene::{OutputId, Placed};
-use crate::work::composition::{Composition, CompositionId};
-
-/// More rectangles than this in a buffer's stale area are replaced by the one around them.
-const MOST_RECTANGLES: usize = 32;
+use crate::scene::{MOST_RECTANGLES, OutputId, Placed};
+use crate::work::composition::Composition;
+use crate::work::compositions::CompositionId;
 
 /// What does not change while an output is there.
 #[derive(Clone, Copy, Debug)]

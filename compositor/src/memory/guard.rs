@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -17,40 +18,44 @@ thread_local! {
     static FAULTED: Cell<bool> = const { Cell::new(false) };
 }
 
-static PREVIOUS: OnceLock<SigAction> = OnceLock::new();
+static PREVIOUS: OnceLock<nix::Result<SigAction>> = OnceLock::new();
 
 /// Installs the handler, once for the process.
 ///
 /// # Errors
 /// What sigaction says.
 pub fn install() -> nix::Result<()> {
-    if PREVIOUS.get().is_some() {
-        return Ok(());
-    }
-    let flags = SaFlags::SA_SIGINFO | SaFlags::SA_NODEFER | SaFlags::SA_ONSTACK;
-    let action = SigAction::new(SigHandler::SigAction(on_sigbus), flags, SigSet::empty());
-    // SAFETY: the handler reads two thread-locals that need no initialisation and calls only mmap and sigaction,
-    // which on Linux are plain system calls.
-    let previous = unsafe { sigaction(Signal::SIGBUS, &action) }?;
-    // Where two threads come here at once, the first has kept the true predecessor.
-    let _ = PREVIOUS.set(previous);
-    Ok(())
+    let previous = PREVIOUS.get_or_init(|| {
+        let flags = SaFlags::SA_SIGINFO | SaFlags::SA_NODEFER | SaFlags::SA_ONSTACK;
+        let action = SigAction::new(SigHandler::SigAction(on_sigbus), flags, SigSet::empty());
+        // SAFETY: the handler reads two thread-locals that need no initialisation and calls only mmap and sigaction,
+        // which on Linux are plain system calls.
+        unsafe { sigaction(Signal::SIGBUS, &action) }
+    });
+    previous.as_ref().map(|_| ()).map_err(|errno| *errno)
 }
 
 /// Runs `operate` with a mapping armed. The second value says whether it faulted: then all of the mapping reads as
 /// zero from now on.
 ///
-/// The caller has mapped these `length` bytes at `address`, page-aligned, and leaves them mapped meanwhile.
-pub(super) fn guarded<T>(address: usize, length: usize, operate: impl FnOnce() -> T) -> (T, bool) {
+/// # Safety
+/// The caller has mapped these `length` bytes at the page-aligned `address`, for itself alone, and leaves them mapped
+/// meanwhile: where they fault, other pages take their place.
+pub(super) unsafe fn guarded<T>(address: usize, length: usize, operate: impl FnOnce() -> T) -> (T, bool) {
     /// Disarms however `operate` ends.
     struct Disarm;
     impl Drop for Disarm {
         fn drop(&mut self) {
+            // The handler runs in the middle of `operate`, which the compiler cannot see: no access to the memory may be
+            // moved past the arming or the disarming, and what the handler has noted must be read anew.
+            compiler_fence(Ordering::SeqCst);
             ARMED.set((0, 0));
+            compiler_fence(Ordering::SeqCst);
         }
     }
     FAULTED.set(false);
     ARMED.set((address, length));
+    compiler_fence(Ordering::SeqCst);
     let disarm = Disarm;
     let result = operate();
     drop(disarm);
@@ -74,5 +79,10 @@ extern "C" fn on_sigbus(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc
     }
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: puts back the action that was there before; the fault then happens again and reaches it.
-    let _ = unsafe { sigaction(Signal::SIGBUS, PREVIOUS.get().unwrap_or(&default)) };
+    let _ = unsafe {
+        sigaction(
+            Signal::SIGBUS,
+            PREVIOUS.get().and_then(|previous| previous.as_ref().ok()).unwrap_or(&default),
+        )
+    };
 }

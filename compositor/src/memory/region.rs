@@ -292,7 +292,9 @@ impl Region {
         if self.origin == Origin::Held {
             return Ok(operate());
         }
-        let (result, faulted) = guarded(self.mapping.address() as usize, self.mapping.len(), operate);
+        // SAFETY: the mapping is this region's own, and `self` keeps it.
+        let (result, faulted) =
+            unsafe { guarded(self.mapping.address() as usize, self.mapping.len(), operate) };
         self.faulted.set(faulted);
         if faulted { Err(fault) } else { Ok(result) }
     }

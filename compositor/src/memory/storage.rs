@@ -25,7 +25,7 @@ pub struct Storage {
 
 /// The daemon could not get the memory for a picture.
 #[derive(Debug, thiserror::Error)]
-#[error("no memory for a picture of {width}x{height} pixels: {source}")]
+#[error("no memory for a picture of {width}x{height} pixels ({source}): make it smaller, or try later")]
 pub struct StorageError {
     width: u32,
     height: u32,

@@ -1,5 +1,5 @@
-//! Gives large mappings back on a thread of its own: munmap of some tens of megabytes takes milliseconds, and the loop
-//! has none to spare.
+//! Gives large mappings back on a thread of its own: munmap of some tens of megabytes takes milliseconds, as that of many
+//! small ones does, and the loop has none to spare.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -7,7 +7,7 @@ use memmap2::MmapRaw;
 use nix::sys::signal::SigSet;
 
 /// What is smaller than this is unmapped where it stands: the detour would cost more.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 64 * 1024;
 
 /// A handle to the helper thread. The thread ends with the last handle; it sleeps while there is nothing to do.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The configuration file: TOML, every key optional. docs/configuration.md describes it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use blitd_protocol::image::MAX_EXTENT;
@@ -117,27 +117,6 @@ pub struct Config {
     pub policy: Policy,
 }
 
-/// What is wrong with the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's words.
-        source: std::io::Error,
-    },
-    /// It is not what it should be.
-    #[error("{}: {fault}", .path.display())]
-    Fault {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        fault: String,
-    },
-}
-
 /// Turns the name of a user or a group into its number.
 pub trait Names {
     /// A user's number.
@@ -156,16 +135,6 @@ impl Config {
             headless: HeadlessConfig::default(),
             policy: Policy { own_user, ..Policy::default() },
         }
-    }
-
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(path: &Path, own_user: u32, names: &impl Names) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        Self::parse(&text, own_user, names).map_err(|fault| ConfigError::Fault { path: path.into(), fault })
     }
 
     /// Checks the text of a configuration.

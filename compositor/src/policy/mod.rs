@@ -21,6 +21,16 @@ pub struct Credentials {
     pub gid: u32,
 }
 
+/// The highest priority of a request, of users of whom nothing else is said. Whoever floods at a priority keeps all lower
+/// ones waiting, so the upper half is for those whom the configuration trusts.
+const DEFAULT_CEILING: Priority = match Priority::new(31) {
+    Ok(priority) => priority,
+    Err(_) => Priority::DEFAULT,
+};
+
+/// The most unanswered requests that a configuration may allow.
+const MOST_REQUESTS: u32 = 1024;
+
 /// What a user may do and hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -50,7 +60,7 @@ impl Default for Limits {
             layers: 256,
             bytes: 1 << 30,
             requests: 64,
-            priority: Priority::MAX,
+            priority: DEFAULT_CEILING,
             capture_outputs: false,
             unsealed_memory: false,
         }
@@ -78,7 +88,9 @@ impl Overrides {
             (Some(priority), _) if Priority::new(priority).is_err() => {
                 Some(format!("priority = {priority}: it takes 0 to 63"))
             }
-            (_, Some(0)) => Some("requests = 0: it takes at least 1".into()),
+            (_, Some(requests)) if requests == 0 || requests > MOST_REQUESTS => {
+                Some(format!("requests = {requests}: it takes 1 to {MOST_REQUESTS}"))
+            }
             _ => None,
         }
     }
@@ -100,7 +112,7 @@ impl Overrides {
 /// Who may what.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// The user that the daemon runs as: it, and root, may capture outputs unless told otherwise.
+    /// The user that the daemon runs as: it, and root, may capture outputs and use all priorities unless told otherwise.
     pub own_user: u32,
     /// For everybody.
     pub everybody: Overrides,
@@ -115,7 +127,8 @@ impl Policy {
     pub fn limits(&self, credentials: &Credentials) -> Limits {
         let Credentials { uid, gid, .. } = *credentials;
         let trusted = uid == 0 || uid == self.own_user;
-        let base = self.everybody.apply(Limits { capture_outputs: trusted, ..Limits::default() });
+        let priority = if trusted { Priority::MAX } else { DEFAULT_CEILING };
+        let base = self.everybody.apply(Limits { capture_outputs: trusted, priority, ..Limits::default() });
         let of = |section: Option<&Overrides>| section.copied().unwrap_or_default();
         of(self.users.get(&uid)).apply(of(self.groups.get(&gid)).apply(base))
     }
@@ -156,6 +169,26 @@ impl Usage {
     }
 }
 
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limited {
+    Connections,
+    Regions,
+    Layers,
+    Bytes,
+}
+
+impl std::fmt::Display for Limited {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Connections => "connections",
+            Self::Regions => "regions",
+            Self::Layers => "layers",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
 /// A user's limit is reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -163,14 +196,17 @@ impl Usage {
 )]
 pub struct LimitError {
     uid: u32,
-    what: &'static str,
+    what: Limited,
     wanted: u64,
     limit: u64,
 }
 
 impl Coded for LimitError {
     fn code(&self) -> ErrorCode {
-        if self.what == "connections" { ErrorCode::TooManyConnections } else { ErrorCode::LimitReached }
+        match self.what {
+            Limited::Connections => ErrorCode::TooManyConnections,
+            _ => ErrorCode::LimitReached,
+        }
     }
 }
 
@@ -189,10 +225,15 @@ impl Accounts {
         let held = self.users.get(&uid).copied().unwrap_or_default();
         let wanted = held.plus(more);
         let checks = [
-            ("connections", more.connections.into(), wanted.connections.into(), limits.connections.into()),
-            ("regions", more.regions.into(), wanted.regions.into(), limits.regions.into()),
-            ("layers", more.layers.into(), wanted.layers.into(), limits.layers.into()),
-            ("bytes", more.bytes, wanted.bytes, limits.bytes),
+            (
+                Limited::Connections,
+                more.connections.into(),
+                wanted.connections.into(),
+                limits.connections.into(),
+            ),
+            (Limited::Regions, more.regions.into(), wanted.regions.into(), limits.regions.into()),
+            (Limited::Layers, more.layers.into(), wanted.layers.into(), limits.layers.into()),
+            (Limited::Bytes, more.bytes, wanted.bytes, limits.bytes),
         ];
         for (what, more, wanted, limit) in checks {
             if more > 0 && wanted > limit {
@@ -253,7 +294,7 @@ mod tests {
         let layer = Usage { layers: 1, bytes: 60, ..Usage::default() };
         accounts.charge(1, &limits, layer).unwrap();
         let error = accounts.charge(1, &limits, layer).unwrap_err();
-        assert_eq!((error.what, error.wanted, error.limit), ("bytes", 120, 100));
+        assert_eq!((error.what, error.wanted, error.limit), (Limited::Bytes, 120, 100));
         assert_eq!(accounts.held(1), layer);
         accounts.charge(2, &limits, layer).unwrap();
         accounts.release(1, layer);

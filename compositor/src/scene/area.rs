@@ -76,6 +76,13 @@ impl Area {
         self.rectangles.iter().filter_map(move |mine| mine.intersection(rectangle))
     }
 
+    /// Takes out what it holds of a rectangle.
+    pub fn extract(&mut self, rectangle: Rectangle) -> Vec<Rectangle> {
+        let held = self.within(rectangle).collect();
+        self.subtract(rectangle);
+        held
+    }
+
     /// Takes some whole rows out, of at most `pixels` pixels, or one row.
     pub fn take(&mut self, pixels: u64) -> Option<Rectangle> {
         let last = self.rectangles.pop()?;

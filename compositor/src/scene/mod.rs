@@ -147,21 +147,24 @@ impl<S: Clone> Scene<S> {
         self.layers.is_empty()
     }
 
-    /// Changes what the owner decides. The size stays: storage has it.
-    pub fn configure(&mut self, key: LayerKey, attributes: Attributes) {
-        let Some(layer) = self.layers.get(&key) else { return };
-        let before = layer.attributes;
-        if before == attributes {
-            return;
+    /// Changes what owners decide. Sizes stay: storage has them.
+    pub fn configure(&mut self, changes: impl IntoIterator<Item = (LayerKey, Attributes)>) {
+        let mut is_restacked = false;
+        for (key, attributes) in changes {
+            let Some(before) = self.layers.get(&key).map(|layer| layer.attributes) else { continue };
+            if before == attributes {
+                continue;
+            }
+            self.damage_whole(key);
+            if let Some(layer) = self.layers.get_mut(&key) {
+                layer.attributes = attributes;
+            }
+            self.damage_whole(key);
+            is_restacked |= before.z != attributes.z;
         }
-        self.damage_whole(key);
-        if let Some(layer) = self.layers.get_mut(&key) {
-            layer.attributes = attributes;
-        }
-        if before.z != attributes.z {
+        if is_restacked {
             self.restack();
         }
-        self.damage_whole(key);
     }
 
     /// Gives a layer that has none its spare storage, all of it stale.
@@ -225,7 +228,7 @@ impl<S: Clone> Scene<S> {
 
     fn restack(&mut self) {
         let layers = &self.layers;
-        self.stack.sort_by_key(|key| (layers.get(key).map(|layer| layer.attributes.z), *key));
+        self.stack.sort_by_cached_key(|key| (layers.get(key).map(|layer| layer.attributes.z), *key));
     }
 
     fn damage_whole(&mut self, key: LayerKey) {
@@ -298,7 +301,7 @@ mod tests {
             |scene: &Scene<u32>| scene.snapshot(1).iter().map(|placed| placed.storage).collect::<Vec<_>>();
         assert_eq!(order(&scene), [2, 1, 3]);
         let attributes = Attributes { z: 6, ..scene.get(first).unwrap().attributes };
-        scene.configure(first, attributes);
+        scene.configure([(first, attributes)]);
         assert_eq!(order(&scene), [2, 3, 1]);
     }
 
@@ -308,9 +311,9 @@ mod tests {
         let key = scene.insert(layer(1, 0, 0));
         assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10)]);
         let attributes = scene.get(key).unwrap().attributes;
-        scene.configure(key, Attributes { place: rectangle(30, 5, 10, 10), ..attributes });
+        scene.configure([(key, Attributes { place: rectangle(30, 5, 10, 10), ..attributes })]);
         assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10), rectangle(30, 5, 10, 10)]);
-        scene.configure(key, scene.get(key).unwrap().attributes);
+        scene.configure([(key, scene.get(key).unwrap().attributes)]);
         assert!(damage(&mut scene).is_empty(), "what changes nothing damages nothing");
     }
 
@@ -319,7 +322,7 @@ mod tests {
         let mut scene = Scene::default();
         let key = scene.insert(layer(1, 0, 0));
         let attributes = scene.get(key).unwrap().attributes;
-        scene.configure(key, Attributes { visible: false, ..attributes });
+        scene.configure([(key, Attributes { visible: false, ..attributes })]);
         damage(&mut scene);
         scene.drawn_in_place(key, rectangle(0, 0, 5, 5));
         assert!(damage(&mut scene).is_empty());

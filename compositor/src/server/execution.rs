@@ -5,7 +5,6 @@
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
-use blitd_protocol::request::Request;
 use blitd_protocol::value::{ClockSource, NotShown, Path};
 
 use nix::sys::epoll::EpollFlags;
@@ -16,7 +15,7 @@ use crate::client::{Active, Client, Ending, Work};
 use crate::display::output::Output;
 use crate::queue::{ConnectionId, Turn};
 use crate::work::paint::Stage;
-use crate::work::{SLICE, Step};
+use crate::work::{SLICE, Step, WorkError};
 
 /// How a step of a request's work has ended.
 enum Progress {
@@ -112,14 +111,16 @@ impl Server {
 
     fn request_slice(&mut self, turn: Turn) {
         let id = turn.connection;
-        if !turn.started && !self.start(id) {
-            return;
+        if self.clients.get(&id).is_some_and(Client::is_stalled) {
+            // It does not take its replies, so it gets no more of them.
+            self.queue.hold(id);
+        } else if turn.started || self.start(id) {
+            self.step(id);
         }
-        self.step(id);
     }
 
     /// Begins a connection's next request; false where that has answered it.
-    fn start(&mut self, id: ConnectionId) -> bool {
+    pub(super) fn start(&mut self, id: ConnectionId) -> bool {
         let Some(incoming) = self.queue.start(id) else { return false };
         let Some(client) = self.clients.get_mut(&id) else {
             tracing::error!("connection {id} is gone, and its requests are not");
@@ -130,9 +131,6 @@ impl Server {
         let started = self.rooms.clock.now();
         let (serial, received) = (incoming.serial, incoming.received);
         let outcome = match incoming.request {
-            Ok(Request::Statistics { subject, first }) => {
-                Ok(Outcome::Reply(listing::statistics(&self.rooms, &self.clients, subject, first)))
-            }
             Ok(request) => requests::carry_out(&mut self.rooms, client, request, incoming.descriptor),
             Err(refusal) => Err(refusal),
         };
@@ -149,6 +147,9 @@ impl Server {
                 Reply::Done(Receipt { received, started, finished, bytes: 0, slices: 1, path: Path::None })
             }
             Ok(Outcome::Reply(reply)) => reply,
+            Ok(Outcome::Statistics(subject, first)) => {
+                listing::statistics(&self.rooms, &self.clients, subject, first)
+            }
             Err(refusal) => Reply::Refused(refusal),
         };
         self.answer(id, serial, &reply);
@@ -163,6 +164,7 @@ impl Server {
         let reply = match progress(&mut self.rooms, &mut active.work) {
             Ok(Progress::Unfinished) => {
                 client.active = Some(active);
+                self.queue.worked(id);
                 return;
             }
             Ok(Progress::Blocked) => {
@@ -194,7 +196,11 @@ impl Server {
     pub(super) fn send_replies(&mut self) {
         for id in std::mem::take(&mut self.replied) {
             let Some(client) = self.clients.get_mut(&id) else { continue };
-            match client.flush() {
+            let result = client.flush();
+            if !client.is_stalled() {
+                self.queue.release(id);
+            }
+            match result {
                 Err(ending) => self.end(id, &ending),
                 Ok(()) if client.is_faulty() && !client.has_unsent() && self.queue.len(id) == 0 => {
                     self.end(id, &Ending::Fault);
@@ -231,7 +237,10 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
             Some(Ok((Step::Unfinished, _))) => Ok(Progress::Unfinished),
             Some(Ok((Step::Finished, bytes))) => Ok(Progress::Done(bytes, Path::None)),
             Some(Err(error)) => Err(error.into()),
-            None => Ok(Progress::Done(0, Path::None)),
+            None => {
+                tracing::error!("a capture is lost");
+                Err(WorkError::CaptureLost.into())
+            }
         },
         Work::Sync { output, generation } => {
             let output = rooms.outputs.iter().find(|candidate| candidate.id() == *output);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use blitd_protocol::reply::Reply;
+use blitd_protocol::request::Request;
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -17,33 +18,47 @@ use crate::queue::ConnectionId;
 /// How many connections are looked at in one go.
 const EVENTS: usize = 64;
 
+/// How many connections are taken in one go; those that still wait wake the loop again.
+const ACCEPTS: usize = 16;
+
 /// A descriptor kept back, so that a connection can be taken and closed where there is no number left for it: left
 /// alone, it would wake the loop for ever.
 #[derive(Debug)]
-pub(super) struct Reserve(Option<File>);
+pub(super) struct Reserve {
+    file: Option<File>,
+    /// Whether the log says already that there are none left: a flood of connections must not flood it too.
+    is_told: bool,
+}
 
 impl Reserve {
     pub(super) fn open() -> Self {
-        Self(File::open("/dev/null").ok())
+        Self { file: File::open("/dev/null").ok(), is_told: false }
     }
 
     fn spend(&mut self, listener: &UnixListener) {
-        self.0 = None;
+        self.file = None;
         drop(listener.accept());
-        *self = Self::open();
+        self.file = File::open("/dev/null").ok();
     }
 }
 
 impl Server {
-    /// Takes all connections that wait.
+    /// Takes some of the connections that wait.
     pub(super) fn accept(&mut self, listener: &UnixListener) {
         self.heard = true;
-        loop {
+        for _ in 0..ACCEPTS {
             match listener.accept() {
-                Ok((socket, _)) => self.connect(socket),
+                Ok((socket, _)) => {
+                    self.reserve.is_told = false;
+                    self.connect(socket);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE)) => {
-                    tracing::warn!("a connection is refused, since there are no descriptors left: {error}");
+                    if !std::mem::replace(&mut self.reserve.is_told, true) {
+                        tracing::warn!(
+                            "connections are refused, since there are no descriptors left: {error}"
+                        );
+                    }
                     self.reserve.spend(listener);
                     return;
                 }
@@ -120,7 +135,7 @@ impl Server {
     pub(super) fn read(&mut self, id: ConnectionId) {
         let now = self.rooms.clock.now();
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let mut received = false;
+        let (mut received, mut hello) = (false, false);
         let ending = loop {
             if !client.may_read(self.queue.len(id)) {
                 break None;
@@ -135,7 +150,14 @@ impl Server {
                 intake => Ok(intake),
             };
             match intake {
-                Ok(Intake::Request(priority, incoming)) => self.queue.push(id, priority, incoming),
+                Ok(Intake::Request(priority, incoming)) => {
+                    let is_hello = matches!(incoming.request, Ok(Request::Hello(_)));
+                    self.queue.push(id, priority, incoming);
+                    if is_hello {
+                        hello = true;
+                        break None;
+                    }
+                }
                 Ok(Intake::Bytes) => {}
                 Ok(Intake::Nothing) => break None,
                 Err(ending) => break Some(ending),
@@ -143,6 +165,11 @@ impl Server {
         };
         match ending {
             Some(ending) => self.end(id, &ending),
+            // It costs next to nothing, and whoever floods keeps nobody out.
+            None if hello => {
+                self.start(id);
+                self.read(id);
+            }
             None => self.watch(id),
         }
     }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket};
+use nix::sys::stat::{Mode, umask};
 
 /// Why there is no socket to listen on.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,12 @@ pub enum ListenError {
     #[error("another blitd is listening on {}: stop it, or choose another with --socket", .path.display())]
     Taken {
         /// The socket.
+        path: PathBuf,
+    },
+    /// There is something else.
+    #[error("{} is there already and is no socket: choose another place with --socket", .path.display())]
+    NoSocket {
+        /// What is there.
         path: PathBuf,
     },
     /// The kernel refuses.
@@ -50,6 +57,8 @@ pub fn default_place(is_root: bool) -> Result<PathBuf, ListenError> {
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
+    /// The file's device and number: another daemon's may stand in its place by the end.
+    file: (u64, u64),
 }
 
 impl Listener {
@@ -63,17 +72,16 @@ impl Listener {
         if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
             DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(refused)?;
         }
-        let socket = match UnixListener::bind(path) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                if UnixStream::connect(path).is_ok() {
-                    return Err(ListenError::Taken { path: path.into() });
-                }
-                fs::remove_file(path).map_err(refused)?;
-                UnixListener::bind(path).map_err(refused)?
-            }
-            result => result.map_err(refused)?,
-        };
-        let listener = Self { socket, path: path.into() };
+        // Nobody may connect before the permissions are set.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let bound = UnixListener::bind(path).or_else(|error| match error.kind() {
+            ErrorKind::AddrInUse => make_way(path).map(|()| UnixListener::bind(path).map_err(refused))?,
+            _ => Err(refused(error)),
+        });
+        umask(before);
+        let socket = bound?;
+        let file = identity(path).map_err(refused)?;
+        let listener = Self { socket, path: path.into(), file };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
         Ok(listener)
     }
@@ -89,7 +97,26 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Where it is gone already, that is as well.
-        let _ = fs::remove_file(&self.path);
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            // Where it is gone already, that is as well.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|status| (status.dev(), status.ino()))
+}
+
+/// Removes the socket that a dead daemon has left, and nothing else.
+fn make_way(path: &Path) -> Result<(), ListenError> {
+    let refused = |source| ListenError::Refused { path: path.into(), source };
+    if !fs::symlink_metadata(path).map_err(refused)?.file_type().is_socket() {
+        return Err(ListenError::NoSocket { path: path.into() });
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(refused),
+        Err(error) => Err(refused(error)),
+        Ok(_) => Err(ListenError::Taken { path: path.into() }),
     }
 }

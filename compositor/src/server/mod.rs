@@ -42,7 +42,7 @@ use crate::policy::config::Config;
 use crate::policy::{Accounts, Policy};
 use crate::queue::{ConnectionId, Queue};
 use crate::scene::Scene;
-use crate::work::composition::Compositions;
+use crate::work::compositions::Compositions;
 use intake::Reserve;
 
 /// While there is work, everything that is no client is looked at this often, in nanoseconds.

@@ -3,6 +3,7 @@
 //! A handler either answers at once, or starts work that is then stepped, slice by slice. It sees the one client that
 //! asks, and the rooms.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use blitd_protocol::reply::{Reply, Shown, Welcome};
 use blitd_protocol::request::{
     Capture, Entry, LayerConfigure, LayerCreate, MAX_CARRIED, RegionCreate, Request, VERSION,
 };
-use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown};
+use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown, StatisticsSubject};
 
 use super::{Rooms, listing};
 use crate::client::{Client, Work};
@@ -36,6 +37,8 @@ pub(super) enum Outcome {
     Reply(Reply<'static>),
     /// It is started.
     Work(Work),
+    /// It is asked of all clients, which a handler does not see.
+    Statistics(StatisticsSubject, u32),
 }
 
 /// What is wrong with a request that asks for something other than pixels.
@@ -49,8 +52,6 @@ enum RequestError {
     LayerSize { width: u32, height: u32 },
     #[error("a layer of {width}x{height} at ({x}, {y}) ends beyond 2147483647: move it")]
     LayerPlace { x: i32, y: i32, width: u32, height: u32 },
-    #[error("{what} is not supported by this version: {instead}")]
-    NotSupported { what: String, instead: &'static str },
     #[error(
         "user {uid} may not capture outputs, which show the pixels of others: allow capture_outputs in the configuration"
     )]
@@ -64,7 +65,6 @@ impl Coded for RequestError {
             Self::LayerInUse { .. } => ErrorCode::IdInUse,
             Self::LayerSize { .. } => ErrorCode::BadSize,
             Self::LayerPlace { .. } => ErrorCode::SizeOverflow,
-            Self::NotSupported { .. } => ErrorCode::NotSupported,
             Self::NotPermitted { .. } => ErrorCode::NotPermitted,
         }
     }
@@ -93,7 +93,7 @@ pub(super) fn carry_out(
         Request::LayerCreate(create) => layer_create(rooms, client, create),
         Request::LayerConfigure(configure) => {
             let (key, attributes) = layer_configure(rooms, client, &configure)?;
-            rooms.scene.configure(key, attributes);
+            rooms.scene.configure([(key, attributes)]);
             Ok(Outcome::Done)
         }
         Request::LayerDestroy { layer } => layer_destroy(rooms, client, layer),
@@ -109,8 +109,7 @@ pub(super) fn carry_out(
         Request::Capture(request) => capture(rooms, client, &request),
         Request::Sync { output } => sync(rooms, client, output),
         Request::Outputs { first } => Ok(Outcome::Reply(listing::outputs(rooms, first))),
-        // Needs all clients, so execution answers it.
-        Request::Statistics { .. } => Ok(Outcome::Done),
+        Request::Statistics { subject, first } => Ok(Outcome::Statistics(subject, first)),
     }
 }
 
@@ -160,7 +159,7 @@ fn region_create(
         // Without a descriptor, the framing has ended the connection already.
         (Memory::Dmabuf | Memory::Memfd, _) => {
             let what = "dmabuf memory".into();
-            Err(RequestError::NotSupported { what, instead: "send a sealed memfd" }.into())
+            Err(WorkError::NotSupported { what, instead: "send a sealed memfd" }.into())
         }
     };
     match region {
@@ -190,15 +189,16 @@ fn output(outputs: &[Output], number: OutputId) -> Result<&Output, RequestError>
     found.ok_or(RequestError::UnknownOutput { output: number })
 }
 
-fn check_band(band: Band) -> Result<(), RequestError> {
+fn check_band(band: Band) -> Result<(), WorkError> {
     if band == Band::Normal {
         return Ok(());
     }
     let what = format!("band {}", band.number());
-    Err(RequestError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
+    Err(WorkError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
 }
 
-/// A layer is charged for both of its storages from the start, so that no draw can fail for want of the second.
+/// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory one
+/// still can: the second is only allocated when it is needed.
 fn layer_usage(width: u32, height: u32) -> Usage {
     Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
 }
@@ -217,14 +217,12 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
     let format = Format::from_fourcc(create.fourcc)?;
     if !matches!(format, Format::Xrgb8888 | Format::Argb8888) {
         let what = format!("a layer of format {format}");
-        return Err(RequestError::NotSupported { what, instead: "use XR24 or AR24" }.into());
+        return Err(WorkError::NotSupported { what, instead: "use XR24 or AR24" }.into());
     }
     check_band(create.band)?;
     if create.linger {
         let what = "a layer that lingers".into();
-        return Err(
-            RequestError::NotSupported { what, instead: "keep its connection open, and send 0" }.into()
-        );
+        return Err(WorkError::NotSupported { what, instead: "keep its connection open, and send 0" }.into());
     }
     let usage = layer_usage(width, height);
     charge(rooms, client, usage)?;
@@ -262,11 +260,7 @@ fn layer_configure(
     Ok((key, attributes))
 }
 
-fn changed(
-    rooms: &Rooms,
-    before: Attributes,
-    configure: &LayerConfigure,
-) -> Result<Attributes, RequestError> {
+fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Result<Attributes, Refusal> {
     configure.band.map_or(Ok(()), check_band)?;
     let place = match configure.place {
         None => before.place,
@@ -300,7 +294,7 @@ fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<O
 /// Validates all of a batch before its first pixel.
 fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result<Outcome, Refusal> {
     let mut operations = Vec::new();
-    let mut configures: Vec<(LayerKey, Attributes)> = Vec::new();
+    let mut configures: HashMap<LayerKey, Attributes> = HashMap::new();
     for (index, entry) in (0..).zip(entries) {
         let at = |refusal: Refusal| refusal.in_entry(index);
         match entry {
@@ -317,14 +311,14 @@ fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result
             Entry::LayerConfigure(configure) => {
                 let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
                 // Two changes of one layer add up, as they would one after the other.
-                if let Some((_, earlier)) = configures.iter().rfind(|(other, _)| *other == key) {
-                    attributes = changed(rooms, *earlier, &configure).map_err(|error| at(error.into()))?;
+                if let Some(earlier) = configures.get(&key) {
+                    attributes = changed(rooms, *earlier, &configure).map_err(at)?;
                 }
-                configures.push((key, attributes));
+                configures.insert(key, attributes);
             }
         }
     }
-    Ok(Outcome::Work(Work::Paint(Paint::batch(operations, configures))))
+    Ok(Outcome::Work(Work::Paint(Paint::batch(operations, configures.into_iter().collect()))))
 }
 
 fn capture(rooms: &mut Rooms, client: &Client, capture: &Capture) -> Result<Outcome, Refusal> {

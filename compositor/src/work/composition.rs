@@ -11,8 +11,8 @@ use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::Capture;
 use blitd_protocol::value::Operator;
 
+use super::WorkError;
 use super::operation::{Ids, outside, rectangle};
-use super::{Step, WorkError};
 use crate::frame::{Blit, plan};
 use crate::memory::region::{Region, RegionError};
 use crate::memory::storage::Storage;
@@ -20,14 +20,16 @@ use crate::scene::area::Area;
 use crate::scene::{Placed, Scene};
 
 /// The span's size in bytes: half of a first-level cache, so that what is blended into it is still there.
-const SPAN: usize = 16 * 1024;
+pub(super) const SPAN: usize = 16 * 1024;
 
 /// The widest part of a row that is composed at once, in pixels.
 const SPAN_WIDTH: u32 = SPAN as u32 / 4 / 2;
 
-/// The number of a composition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CompositionId(u64);
+/// What composing anything counts for at the least, in bytes: planning takes time as well.
+pub(super) const LEAST_COST: u64 = 4096;
+
+/// The shortest piece of a row that is worth a plan, in pixels.
+const LEAST_COLUMNS: u32 = 64;
 
 #[derive(Debug)]
 enum Target {
@@ -95,40 +97,61 @@ impl Composition {
         self.bytes
     }
 
-    /// How many times a pixel is written at the most: once, and once for each layer that blends.
-    fn depth(&self) -> u64 {
-        1 + self.snapshot.iter().filter(|placed| !placed.is_opaque).count() as u64
-    }
-
-    fn compose(&mut self, part: Rectangle, span: &mut [u8]) -> Result<(), RegionError> {
-        self.bytes += part.pixels() * 4;
-        if let Target::Screen(screen) = &self.target {
-            let steps = plan(&self.snapshot, part);
-            let replaces = |step: &Blit| step.layer.is_none_or(|index| self.is_opaque(index));
-            if steps.iter().all(replaces) {
-                if let Some(mut picture) = screen.picture_mut() {
-                    self.carry_out(&steps, (0, 0), &mut picture);
-                }
-                return Ok(());
-            }
+    /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what it
+    /// has cost, and what is left of the part.
+    ///
+    /// # Errors
+    /// The memory that it wrote into went away.
+    pub(super) fn compose(
+        &mut self,
+        part: Rectangle,
+        budget: u64,
+        span: &mut [u8],
+    ) -> Result<(u64, [Rectangle; 2]), RegionError> {
+        let mut steps = plan(&self.snapshot, part);
+        let whole = cost(&steps);
+        let (part, rest) = begin_of(part, budget, whole);
+        if !rest.iter().all(|rest| rest.is_empty()) {
+            steps = clipped(&steps, part);
         }
-        let mut rest = part;
-        while !rest.is_empty() {
-            let width = rest.width().min(SPAN_WIDTH);
-            let (rows, below) = rest.split_rows((SPAN / 4) as u32 / width);
+        let cost = cost(&steps).max(LEAST_COST);
+        self.bytes += part.pixels() * 4;
+        let replaces = |step: &Blit| step.layer.is_none_or(|index| self.is_opaque(index));
+        if let (Target::Screen(screen), true) = (&self.target, steps.iter().all(replaces)) {
+            if let Some(mut picture) = screen.picture_mut() {
+                self.carry_out(&steps, (0, 0), &mut picture);
+            }
+            return Ok((cost, rest));
+        }
+        let mut below = part;
+        while !below.is_empty() {
+            let width = below.width().min(SPAN_WIDTH);
+            let (rows, after) = below.split_rows((SPAN / 4) as u32 / width);
             let mut left = rows.left();
             while left < rows.right() {
                 let right = left.saturating_add_unsigned(width).min(rows.right());
-                self.compose_span(Rectangle::from_edges(left, rows.top(), right, rows.bottom()), span)?;
+                let chunk = Rectangle::from_edges(left, rows.top(), right, rows.bottom());
+                self.compose_span(chunk, &clipped(&steps, chunk), span)?;
                 left = right;
             }
-            rest = below;
+            below = after;
         }
-        Ok(())
+        Ok((cost, rest))
+    }
+
+    /// Where the snapshot has a storage, on the output.
+    pub(super) fn places_of<'a>(&'a self, storage: &'a Rc<Storage>) -> impl Iterator<Item = Rectangle> + 'a {
+        let same = |placed: &&Placed<Rc<Storage>>| Rc::ptr_eq(&placed.storage, storage);
+        self.snapshot.iter().filter(same).map(|placed| placed.place)
+    }
+
+    /// What is missing.
+    pub(super) const fn missing(&mut self) -> &mut Area {
+        &mut self.missing
     }
 
     /// Composes a rectangle that fits the span, and writes it to the target.
-    fn compose_span(&self, part: Rectangle, span: &mut [u8]) -> Result<(), RegionError> {
+    fn compose_span(&self, part: Rectangle, steps: &[Blit], span: &mut [u8]) -> Result<(), RegionError> {
         let layout = Layout {
             width: part.width(),
             height: part.height(),
@@ -136,9 +159,8 @@ impl Composition {
             offset: 0,
             format: self.format,
         };
-        let steps = plan(&self.snapshot, part);
         if let Some(mut picture) = PictureMut::new(ViewMut::from_slice(span), layout) {
-            self.carry_out(&steps, (part.left(), part.top()), &mut picture);
+            self.carry_out(steps, (part.left(), part.top()), &mut picture);
         }
         let Some(composed) = Picture::new(View::from_slice(span), layout) else { return Ok(()) };
         match &self.target {
@@ -178,6 +200,38 @@ impl Composition {
     }
 }
 
+/// Bytes that the steps write.
+fn cost(steps: &[Blit]) -> u64 {
+    steps.iter().map(|step| step.pixels.pixels() * 4).sum()
+}
+
+/// The same steps, for a part of their rectangle.
+fn clipped(steps: &[Blit], part: Rectangle) -> Vec<Blit> {
+    let clip = |step: &Blit| Some(Blit { pixels: step.pixels.intersection(part)?, ..*step });
+    steps.iter().filter_map(clip).collect()
+}
+
+/// As many rows of a part as fit the budget, where all of it costs `whole`; where not even one does, some of that one.
+/// And what is left.
+fn begin_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle; 2]) {
+    if whole <= budget {
+        return (part, [Rectangle::default(); 2]);
+    }
+    let share = |side: u32| u32::try_from(u64::from(side) * budget / whole.max(1)).unwrap_or(u32::MAX);
+    let rows = share(part.height());
+    let (rows, below) = part.split_rows(rows.max(1));
+    let row_cost = whole / u64::from(part.height());
+    if rows.height() > 1 || row_cost <= budget {
+        return (rows, [below, Rectangle::default()]);
+    }
+    let columns = u64::from(rows.width()) * budget / row_cost.max(1);
+    let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(LEAST_COLUMNS);
+    let middle = rows.left().saturating_add_unsigned(columns).min(rows.right());
+    let head = Rectangle::from_edges(rows.left(), rows.top(), middle, rows.bottom());
+    let tail = Rectangle::from_edges(middle, rows.top(), rows.right(), rows.bottom());
+    (head, [below, tail])
+}
+
 /// What a capture reads, and where it writes.
 fn captured(
     capture: &Capture,
@@ -211,77 +265,4 @@ fn captured(
     region.check_writable()?;
     let layout = Layout::of_image(&image).ok_or_else(|| outside(&image))?;
     Ok((source, Target::Region { region, layout, origin: (source.left(), source.top()) }))
-}
-
-/// All compositions under way.
-#[derive(Debug)]
-pub struct Compositions {
-    running: Vec<(CompositionId, Composition, Result<(), RegionError>)>,
-    next: u64,
-    span: Box<[u8]>,
-}
-
-impl Default for Compositions {
-    fn default() -> Self {
-        Self { running: Vec::new(), next: 0, span: vec![0; SPAN].into_boxed_slice() }
-    }
-}
-
-impl Compositions {
-    /// Takes a composition in. What it shows is fixed from here on.
-    pub fn begin(&mut self, composition: Composition) -> CompositionId {
-        let id = CompositionId(self.next);
-        self.next += 1;
-        self.running.push((id, composition, Ok(())));
-        id
-    }
-
-    /// Goes on with a composition, writing at most `budget` bytes, or one row; at its end it is taken out. `None` where
-    /// there is none with this number.
-    ///
-    /// # Errors
-    /// The memory that it wrote into went away; it is taken out.
-    pub fn step(&mut self, id: CompositionId, budget: u64) -> Option<Result<(Step, u64), RegionError>> {
-        let index = self.running.iter().position(|(running, ..)| *running == id)?;
-        let (_, composition, result) = self.running.get_mut(index)?;
-        let depth = composition.depth();
-        let mut left = budget;
-        while left > 0 && result.is_ok() {
-            let Some(part) = composition.missing.take(left / 4 / depth) else { break };
-            *result = composition.compose(part, &mut self.span);
-            left = left.saturating_sub(part.pixels() * 4 * depth);
-        }
-        if result.is_ok() && !composition.missing.is_empty() {
-            return Some(Ok((Step::Unfinished, composition.bytes)));
-        }
-        let (_, composition, result) = self.running.swap_remove(index);
-        Some(result.map(|()| (Step::Finished, composition.bytes)))
-    }
-
-    /// Composes whatever still depends on `pixels` of `storage`, which are about to be overwritten.
-    pub fn settle(&mut self, storage: &Rc<Storage>, pixels: Rectangle) {
-        for (_, composition, result) in &mut self.running {
-            for index in 0..composition.snapshot.len() {
-                let Some(placed) = composition.snapshot.get(index) else { break };
-                if !Rc::ptr_eq(&placed.storage, storage) {
-                    continue;
-                }
-                let Some(touched) = pixels.translated(placed.place.left(), placed.place.top()) else {
-                    continue;
-                };
-                let parts: Vec<Rectangle> = composition.missing.within(touched).collect();
-                composition.missing.subtract(touched);
-                for part in parts {
-                    if result.is_ok() {
-                        *result = composition.compose(part, &mut self.span);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Forgets a composition, as where the client that asked for it has gone.
-    pub fn cancel(&mut self, id: CompositionId) {
-        self.running.retain(|(running, ..)| *running != id);
-    }
 }

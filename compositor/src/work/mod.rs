@@ -3,6 +3,7 @@
 //! - [`operation`]: one draw or fill, validated: everything it needs is in hand, nothing can be out of bounds.
 //! - [`paint`]: operations carried out on layers, so that they land whole.
 //! - [`composition`]: a snapshot of layers put together, on a screen or in a client's region.
+//! - [`compositions`]: all of these that are under way, and what is overwritten under them.
 //!
 //! A slice is one step of at most [`SLICE`] bytes. Between slices everything may happen: other requests, deaths of
 //! clients, vblanks. Two rules keep every picture whole all the same.
@@ -11,10 +12,12 @@
 //! drawn into the spare storage of its layers, and these are swapped in together at the end.
 //!
 //! **What is read, is read before it is overwritten.** A composition shows its layers as they were when it began. Before
-//! work writes pixels that a composition has still to read, these are composed first: the same few pixels, so the
-//! slice grows by a bounded part. No composition needs a copy of a layer, none has to wait, and none has to begin anew.
+//! work writes pixels that a composition has still to read, these are composed first, on the writer's budget: where that
+//! is more than a slice, the writer goes on in its next one. No composition needs a copy of a layer, none has to wait, and
+//! none has to begin anew.
 
 pub mod composition;
+pub mod compositions;
 pub mod operation;
 pub mod paint;
 
@@ -24,8 +27,10 @@ use blitd_protocol::image::{Format, ImageError};
 use crate::memory::region::RegionError;
 use crate::memory::storage::StorageError;
 
-/// How many bytes of pixels a slice writes at the most, and so how long an urgent request waits for whatever is being
-/// done: about 15 to 30 microseconds. Smaller ones cost more in looking around than they save.
+/// About how many bytes of pixels a slice writes, those of layers that blend into each other each for itself; and so how
+/// long an urgent request waits for whatever is being done: some 15 to 60 microseconds where the memory is there. Smaller
+/// ones cost more in looking around than they save. Everything counts for some bytes at the least, so that thousands of
+/// tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
 /// Whether there is more to do.
@@ -91,6 +96,9 @@ pub enum WorkError {
         /// What to do.
         instead: &'static str,
     },
+    /// A capture whose composition is gone: a bug of ours.
+    #[error("the capture is lost, which is a bug of blitd: ask again")]
+    CaptureLost,
     /// The image to capture into has another size than what is captured.
     #[error(
         "the image is {width}x{height} and what is captured {wanted_width}x{wanted_height}: make them equal"
@@ -124,6 +132,7 @@ impl Coded for WorkError {
             Self::Overflow { .. } => ErrorCode::SizeOverflow,
             Self::NotSupported { .. } | Self::CaptureFormat { .. } => ErrorCode::NotSupported,
             Self::CaptureSize { .. } => ErrorCode::BadSize,
+            Self::CaptureLost => ErrorCode::OutOfMemory,
         }
     }
 }

@@ -5,13 +5,17 @@ use std::rc::Rc;
 use blitd_protocol::image::Rectangle;
 use blitd_protocol::value::Path;
 
-use super::composition::Compositions;
+use super::composition::LEAST_COST;
+use super::compositions::Compositions;
 use super::operation::Operation;
 use super::{Step, WorkError};
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
 use crate::scene::area::Area;
 use crate::scene::{Attributes, LayerKey, MOST_RECTANGLES, Scene};
+
+/// How many operations are looked at in one step before the first is carried out: each may need a new spare storage.
+const BEGUN_AT_ONCE: usize = 32;
 
 /// What painting works on.
 #[derive(Debug)]
@@ -38,8 +42,8 @@ struct Target {
 
 #[derive(Debug)]
 enum Phase {
-    /// Nothing has been touched.
-    Begin,
+    /// Nothing has been touched; the spare storages of the operations before this one are in hand.
+    Begin { operation: usize },
     /// The spare storages are brought up to date.
     Refresh,
     /// The operations are carried out, the one with this number next, from this row of it on.
@@ -78,7 +82,7 @@ impl Paint {
             operations,
             configures,
             is_batch,
-            phase: Phase::Begin,
+            phase: Phase::Begin { operation: 0 },
             targets: Vec::new(),
             bytes: 0,
             path: Path::None,
@@ -100,17 +104,17 @@ impl Paint {
         self.path
     }
 
-    /// Goes on, writing at most `budget` bytes, or one row.
+    /// Goes on, writing about `budget` bytes, or one row, and as much again for compositions that have to be settled before.
     ///
     /// # Errors
     /// It ends here, and nothing of it lands.
     pub fn step(&mut self, stage: &mut Stage<'_>, budget: u64) -> Result<Step, WorkError> {
         match self.phase {
-            Phase::Begin if self.operations.is_empty() => {
+            Phase::Begin { .. } if self.operations.is_empty() => {
                 self.land(stage);
                 return Ok(Step::Finished);
             }
-            Phase::Begin => {
+            Phase::Begin { operation } => {
                 if let [operation] = self.operations.as_slice()
                     && !self.is_batch
                     && operation.bytes() <= budget
@@ -118,11 +122,9 @@ impl Paint {
                 {
                     self.path = Path::InPlace;
                     self.bytes = operation.bytes();
-                    return draw_in_place(operation, stage);
+                    return draw_in_place(operation, stage, budget);
                 }
-                self.begin(stage)?;
-                self.phase = Phase::Refresh;
-                self.refresh(stage, budget);
+                self.begin(operation, stage)?;
             }
             Phase::Refresh => self.refresh(stage, budget),
             Phase::Draw { operation, row } => {
@@ -136,9 +138,9 @@ impl Paint {
     }
 
     /// Finds, or makes, the spare storage of each layer, and what it has to be given.
-    fn begin(&mut self, stage: &mut Stage<'_>) -> Result<(), WorkError> {
+    fn begin(&mut self, first: usize, stage: &mut Stage<'_>) -> Result<(), WorkError> {
         self.path = Path::Swapped;
-        for operation in &self.operations {
+        for operation in self.operations.iter().skip(first).take(BEGUN_AT_ONCE) {
             let key = operation.layer();
             if self.targets.iter().all(|target| target.layer != key) {
                 self.targets.extend(target(key, stage)?);
@@ -154,8 +156,13 @@ impl Paint {
                 }
             }
         }
-        for target in &self.targets {
-            stage.scene.spoil_spare(target.layer, &target.drawn);
+        let next = first + BEGUN_AT_ONCE;
+        self.phase = Phase::Begin { operation: next };
+        if next >= self.operations.len() {
+            for target in &self.targets {
+                stage.scene.spoil_spare(target.layer, &target.drawn);
+            }
+            self.phase = Phase::Refresh;
         }
         Ok(())
     }
@@ -168,10 +175,13 @@ impl Paint {
             };
             while left > 0 {
                 let Some(part) = target.stale.take(left / 4) else { break };
-                stage.compositions.settle(&target.spare, part);
+                if !stage.compositions.settle(&target.spare, part, &mut left) {
+                    target.stale.add(part);
+                    return;
+                }
                 copy(&front, &target.spare, part);
                 self.bytes += part.pixels() * 4;
-                left = left.saturating_sub(part.pixels() * 4);
+                left = left.saturating_sub((part.pixels() * 4).max(LEAST_COST));
             }
         }
         if self.targets.iter().all(|target| target.stale.is_empty()) {
@@ -200,12 +210,15 @@ impl Paint {
             let rows = left / (u64::from(rest.width()) * 4);
             let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
             if let Some(target) = self.targets.iter().find(|target| target.layer == operation.layer()) {
-                stage.compositions.settle(&target.spare, part);
+                if !stage.compositions.settle(&target.spare, part, &mut left) {
+                    self.phase = Phase::Draw { operation: index, row };
+                    return Ok(Step::Unfinished);
+                }
                 operation.carry_out(part, &target.spare)?;
             }
             let bytes = part.pixels() * 4;
             self.bytes += bytes;
-            left = left.saturating_sub(bytes);
+            left = left.saturating_sub(bytes.max(LEAST_COST));
             row += part.height();
         }
         Ok(Step::Finished)
@@ -216,9 +229,7 @@ impl Paint {
         for target in self.targets.drain(..) {
             stage.scene.swap(target.layer, target.drawn, target.draws);
         }
-        for (layer, attributes) in self.configures.drain(..) {
-            stage.scene.configure(layer, attributes);
-        }
+        stage.scene.configure(self.configures.drain(..));
     }
 }
 
@@ -239,10 +250,12 @@ fn target(key: LayerKey, stage: &mut Stage<'_>) -> Result<Option<Target>, WorkEr
     }))
 }
 
-fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>) -> Result<Step, WorkError> {
+fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, mut budget: u64) -> Result<Step, WorkError> {
     let key = operation.layer();
     if let Some(front) = stage.scene.get(key).map(|layer| Rc::clone(&layer.front)) {
-        stage.compositions.settle(&front, operation.pixels());
+        if !stage.compositions.settle(&front, operation.pixels(), &mut budget) {
+            return Ok(Step::Unfinished);
+        }
         let result = operation.carry_out(operation.pixels(), &front);
         stage.scene.drawn_in_place(key, operation.pixels());
         result?;
