@@ -78,18 +78,20 @@ fn a_huge_batch_lets_equals_through_after_a_quantum() {
 
 #[test]
 fn tiny_operations_count_for_something() {
-    let mut fixture = Fixture::new(512, 512);
+    let mut fixture = Fixture::new(64, 64);
     let mut client = fixture.client("tiny");
-    fixture.layer(&mut client, layer(1, 0, 0, 512, 512));
+    fixture.layer(&mut client, layer(1, 0, 0, 100, 100));
     let dot = |index: i32| {
         let mut dot = fill(1, 5, 1, 1);
-        (dot.destination.x, dot.destination.y) = (index % 100 * 5, index / 100 * 5);
+        (dot.destination.x, dot.destination.y) = (index % 50 * 2, index / 50 * 2);
         Entry::Fill(dot)
     };
-    let request = Request::Batch((0..512).map(dot).collect());
-    fixture.done(&mut client, &request);
-    let receipt = fixture.done(&mut client, &request);
-    assert!(receipt.slices >= 8, "512 fills of one pixel took {} slices", receipt.slices);
+    let slices = |fixture: &mut Fixture, client: &mut Client, count| {
+        fixture.done(client, &Request::Batch((0..count).map(dot).collect())).slices
+    };
+    let (few, many) = (slices(&mut fixture, &mut client, 32), slices(&mut fixture, &mut client, 512));
+    // 16 steps look at them, 32 each, and 8 carry them out, 64 each.
+    assert!(few <= 3 && many >= 24, "32 fills of one pixel took {few} slices, 512 took {many}");
 }
 
 #[test]
