@@ -2,12 +2,15 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket};
-use nix::sys::stat::{Mode, umask};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::sys::stat::{Mode, fchmod};
 
 /// Why there is no socket to listen on.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +75,14 @@ impl Listener {
         if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
             DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(refused)?;
         }
-        // Nobody may connect before the permissions are set.
-        let before = umask(Mode::from_bits_truncate(0o177));
-        let bound = UnixListener::bind(path).or_else(|error| match error.kind() {
-            ErrorKind::AddrInUse => make_way(path).map(|()| UnixListener::bind(path).map_err(refused))?,
-            _ => Err(refused(error)),
-        });
-        umask(before);
-        let socket = bound?;
+        let socket = match open(path) {
+            Err(Errno::EADDRINUSE) => {
+                make_way(path)?;
+                open(path)
+            }
+            result => result,
+        };
+        let socket = socket.map_err(|errno| refused(errno.into()))?;
         let file = identity(path).map_err(refused)?;
         let listener = Self { socket, path: path.into(), file };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
@@ -104,6 +107,16 @@ impl Drop for Listener {
     }
 }
 
+/// A listening socket that only its owner can open: its file gets the permissions that the socket has when it is bound
+/// (`unix_bind_bsd` of the kernel's net/unix/af_unix.c), so at no time can anybody else connect.
+fn open(path: &Path) -> nix::Result<UnixListener> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&socket, Backlog::MAXCONN)?;
+    Ok(socket.into())
+}
+
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|status| (status.dev(), status.ino()))
 }
@@ -118,5 +131,45 @@ fn make_way(path: &Path) -> Result<(), ListenError> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(refused),
         Err(error) => Err(refused(error)),
         Ok(_) => Err(ListenError::Taken { path: path.into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("blitd-listener-{}-{name}", std::process::id()))
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let path = place("file");
+        fs::write(&path, "a picture").unwrap();
+        assert!(matches!(Listener::bind(&path, 0o600), Err(ListenError::NoSocket { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a picture");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_dead_daemons_socket_is_replaced_and_a_live_ones_is_not() {
+        let path = place("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let listener = Listener::bind(&path, 0o640).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert!(matches!(Listener::bind(&path, 0o600), Err(ListenError::Taken { .. })));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn only_its_own_file_goes_with_a_listener() {
+        let path = place("other");
+        let listener = Listener::bind(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "somebody else's").unwrap();
+        drop(listener);
+        assert!(path.exists());
+        fs::remove_file(&path).unwrap();
     }
 }
