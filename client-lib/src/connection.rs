@@ -2,10 +2,9 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use blitd_protocol::error::{ErrorCode, Refusal};
 use blitd_protocol::image::Rectangle;
 use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
 use blitd_protocol::request::{Capture, Pixels, RegionCreate, Request, VERSION};
@@ -31,6 +30,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Connection {
     link: Link,
+    /// Its number in this process.
+    number: u64,
     welcome: Welcome,
     priority: Priority,
     timeout: Option<Duration>,
@@ -60,14 +61,20 @@ impl Connection {
     ///
     /// # Errors
     /// The daemon does not let this user in, or goes away.
-    pub fn over(socket: UnixStream, name: &str) -> Result<Self, Error> {
+    pub(crate) fn over(socket: UnixStream, name: &str) -> Result<Self, Error> {
         let (mut link, serial) = Link::new(socket, name)?;
         let welcome = match link.wait_for(serial, Some(Instant::now() + DEFAULT_TIMEOUT))? {
             Reply::Welcome(welcome) if welcome.version == VERSION => welcome,
             Reply::Refused(refusal) => return Err(refusal.into()),
             other => return Err(Error::Unexpected { kind: other.kind() }),
         };
-        Ok(Self { link, welcome, priority: Priority::DEFAULT, timeout: Some(DEFAULT_TIMEOUT) })
+        Ok(Self {
+            link,
+            number: new_number(),
+            welcome,
+            priority: Priority::DEFAULT,
+            timeout: Some(DEFAULT_TIMEOUT),
+        })
     }
 
     /// The priority of all requests from now on. The daemon refuses those above its ceiling for this user.
@@ -94,14 +101,20 @@ impl Connection {
         &self.welcome
     }
 
-    /// The link below, for its counters and its descriptor.
-    pub fn link(&self) -> &Link {
-        &self.link
-    }
-
-    /// The link below, for pulses, and for requests that need not be waited for.
-    pub fn link_mut(&mut self) -> &mut Link {
-        &mut self.link
+    /// Waits until pulses come, as long as `longest` at most (`None` is without limit), and returns them. Those that
+    /// came during other calls are returned at once; a pulse that comes again before that is kept once.
+    ///
+    /// It can return early with none, as when a signal arrives.
+    ///
+    /// # Errors
+    /// The daemon has ended the connection, or sent what does not fit.
+    pub fn wait_for_pulses(&mut self, longest: Option<Duration>) -> Result<Vec<Reply<'static>>, Error> {
+        let mut pulses: Vec<_> = self.link.pulses().collect();
+        if pulses.is_empty() {
+            self.link.dispatch(longest)?;
+            pulses.extend(self.link.pulses());
+        }
+        Ok(pulses)
     }
 
     /// Makes a region of this many bytes, zero at first.
@@ -111,9 +124,7 @@ impl Connection {
     pub fn create_region(&mut self, bytes: usize) -> Result<Region, Error> {
         // The kernel would take all of the machine's memory for it before the daemon could refuse.
         if bytes as u64 > self.welcome.bytes {
-            let limit = self.welcome.bytes;
-            let text = format!("a region of {bytes} bytes: this user may hold {limit}, make it smaller");
-            return Err(Refusal { code: ErrorCode::LimitReached, entry: None, text }.into());
+            return Err(Error::TooLarge { bytes, limit: self.welcome.bytes });
         }
         let id = new_id();
         let create = |memory| {
@@ -132,14 +143,15 @@ impl Connection {
             Mode::Inline => (memory::private(bytes)?, self.submit(&create(Memory::Held))?),
         };
         self.wait(serial, done)?;
-        Ok(Region::new(id, map))
+        Ok(Region::new(id, self.number, map))
     }
 
     /// Ends a region, here and at the daemon.
     ///
     /// # Errors
-    /// The daemon does not know it, or the connection is of no more use.
+    /// It is another connection's, or the connection is of no more use.
     pub fn destroy_region(&mut self, region: Region) -> Result<(), Error> {
+        region.check_owner(self.number)?;
         self.call(&Request::RegionDestroy { region: region.id() }, done).map(drop)
     }
 
@@ -176,7 +188,7 @@ impl Connection {
     /// The daemon refuses the draw: the image leaves the region, say, or the part the image. After an error that
     /// ends the connection the region is empty.
     pub fn draw(&mut self, layer: &Layer, region: &mut Region, draw: &Draw) -> Result<Receipt, Error> {
-        region.lend(|id, memory| {
+        region.lend(self.number, |id, memory| {
             if self.mode() == Mode::Inline {
                 match inline::carrying(layer, memory, draw) {
                     Err(Error::TooManyCarried { .. }) => {
@@ -223,7 +235,7 @@ impl Connection {
     /// without draws takes `None`.
     ///
     /// # Errors
-    /// The daemon refuses an entry, whose number the refusal has; or they are more than fit a message. Nothing has
+    /// The daemon refuses an entry, whose number the refusal has; or an image is not inside the region; or they are more than fit a message. Nothing has
     /// changed then. After an error that ends the connection the region is empty.
     pub fn batch<'a>(
         &mut self,
@@ -232,14 +244,14 @@ impl Connection {
     ) -> Result<Receipt, Error> {
         let request = |region| Request::Batch(entries.iter().map(|entry| entry.entry(region)).collect());
         let Some(region) = region.into() else { return self.call(&request(0), done) };
-        region.lend(|id, memory| {
+        region.lend(self.number, |id, memory| {
             if self.mode() == Mode::Inline {
                 let mut ranges = Ranges::default();
                 for (number, entry) in (0..).zip(entries) {
                     if let BatchEntry::Draw(_, draw) = entry {
                         ranges
                             .add(draw.image(), draw.crop(), id, memory.len())
-                            .map_err(|refusal| refusal.in_entry(number))?;
+                            .map_err(|source| Error::Image { entry: Some(number), source })?;
                     }
                 }
                 inline::write(self, id, memory, &ranges)?;
@@ -290,14 +302,14 @@ impl Connection {
     ) -> Result<Receipt, Error> {
         let ImageView { width, height, .. } = *image;
         let source = Pixels { x, y, width, height };
-        region.lend(|region, memory| {
+        region.lend(self.number, |region, memory| {
+            let mut ranges = Ranges::default();
+            if self.mode() == Mode::Inline {
+                ranges.add(image, Rectangle::from_size(width, height), region, memory.len())?;
+            }
             let capture = Capture { subject, id, source, image: image.image(region) };
             let receipt = self.call(&Request::Capture(capture), done)?;
-            if self.mode() == Mode::Inline {
-                let mut ranges = Ranges::default();
-                ranges.add(image, Rectangle::from_size(width, height), region, memory.len())?;
-                inline::read(self, region, memory, &ranges)?;
-            }
+            inline::read(self, region, memory, &ranges)?;
             Ok(receipt)
         })
     }
@@ -321,6 +333,17 @@ impl Connection {
     ) -> Result<T, Error> {
         let serial = self.submit(request)?;
         self.wait(serial, fits)
+    }
+
+    /// How many bytes wait until the socket takes them.
+    pub(crate) fn unsent(&self) -> usize {
+        self.link.unsent()
+    }
+
+    /// How many bytes have been sent, headers included.
+    #[cfg(test)]
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.link.bytes_sent()
     }
 
     pub(crate) fn submit(&mut self, request: &Request<'_>) -> Result<Serial, Error> {
@@ -355,9 +378,15 @@ fn done(reply: Reply<'static>) -> Option<Receipt> {
     }
 }
 
-/// An id for a region or a layer. It is new to every connection of this process, so that one used on the wrong
-/// connection is unknown there, and never somebody else's.
+/// An id for a region or a layer, not 0. It is new to every connection of this process for the first 2^32 times, so
+/// that a layer used on the wrong connection is unknown there, and not somebody else's.
 fn new_id() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    (NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32 + 1
+}
+
+/// The number of a connection. Unlike ids these never come again.
+fn new_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

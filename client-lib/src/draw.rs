@@ -52,7 +52,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// Copies all of `image` to the layer's top left corner.
+    /// Copies all of `image` to the layer's top left corner, where it replaces what is there.
     pub const fn new(image: ImageView) -> Self {
         Self {
             image,
@@ -87,12 +87,6 @@ impl Draw {
     /// Blends it, premultiplied, over what is there.
     pub const fn over(mut self) -> Self {
         self.operator = Operator::Over;
-        self
-    }
-
-    /// Replaces what is there. The default.
-    pub const fn source(mut self) -> Self {
-        self.operator = Operator::Source;
         self
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::framing::FramingError;
+use blitd_protocol::image::ImageError;
 use blitd_protocol::reply::ReplyError;
 use blitd_protocol::request::{EncodeError, MAX_CARRIED, RequestKind};
 use blitd_protocol::transport::{SOCKET_VARIABLE, TransportError};
@@ -29,7 +30,10 @@ pub enum Error {
     #[error("{0}; do daemon and library have the same version?")]
     Reply(#[from] ReplyError),
     /// The daemon said no, in its own words. What the request lent is the program's again.
-    #[error("the daemon refused{entry}: {0}", entry = entry_text(.0))]
+    ///
+    /// An error that this version of the protocol does not have comes as
+    /// [`NotSupported`](blitd_protocol::error::ErrorCode::NotSupported); its text begins with its number.
+    #[error("the daemon refused{entry}: {0}", entry = entry_number(.0.entry))]
     Refused(#[from] Refusal),
     /// The daemon went away or ended the connection, or the program did.
     #[error("the connection is closed: open a new one; the daemon's log tells why, if it was the daemon")]
@@ -47,6 +51,28 @@ pub enum Error {
     TooManyCarried {
         /// How many bytes the draw would carry.
         length: usize,
+    },
+    /// An image that is not inside its memory. The request was not sent.
+    #[error("not sent{entry}: {source}", entry = entry_number(*.entry))]
+    Image {
+        /// Which entry of a batch it was, counted from 0.
+        entry: Option<u32>,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// A region of more bytes than this user may hold. It was not asked for.
+    #[error("not sent: a region of {bytes} bytes, and this user may hold {limit}; make it smaller")]
+    TooLarge {
+        /// The region's size in bytes.
+        bytes: usize,
+        /// How many bytes of regions and layers the user may hold.
+        limit: u64,
+    },
+    /// A region of another connection. The request was not sent.
+    #[error("not sent: region {region} is another connection's; use it with the one that made it")]
+    OtherConnection {
+        /// The region's id.
+        region: u32,
     },
     /// A request whose descriptor is missing, or that takes none. It was not sent.
     #[error("{kind} takes {takes} descriptors: give exactly that many")]
@@ -87,6 +113,9 @@ impl Error {
             Self::Refused(refusal) => refusal.code.ends_connection(),
             Self::TooLong(_)
             | Self::TooManyCarried { .. }
+            | Self::Image { .. }
+            | Self::TooLarge { .. }
+            | Self::OtherConnection { .. }
             | Self::Descriptors { .. }
             | Self::Memory { .. }
             | Self::NotPending { .. } => false,
@@ -101,6 +130,12 @@ impl Error {
     }
 }
 
-fn entry_text(refusal: &Refusal) -> String {
-    refusal.entry.map(|entry| format!(" entry {entry} of the batch")).unwrap_or_default()
+fn entry_number(entry: Option<u32>) -> String {
+    entry.map(|entry| format!(" for entry {entry} of the batch")).unwrap_or_default()
+}
+
+impl From<ImageError> for Error {
+    fn from(source: ImageError) -> Self {
+        Self::Image { entry: None, source }
+    }
 }

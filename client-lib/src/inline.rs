@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use blitd_protocol::error::Refusal;
-use blitd_protocol::image::Rectangle;
+use blitd_protocol::image::{ImageError, Rectangle};
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{self, MAX_CARRIED, Request};
 
@@ -25,15 +24,15 @@ impl Ranges {
     /// Adds the rows of an image's pixels in `area`, which must be inside it.
     ///
     /// # Errors
-    /// The image is not inside the region's `size` bytes; in the daemon's words.
+    /// The image is not inside the region's `size` bytes.
     pub(crate) fn add(
         &mut self,
         image: &ImageView,
         area: Rectangle,
         region: u32,
         size: usize,
-    ) -> Result<(), Refusal> {
-        let image = image.image(region).check(|_| Ok::<_, Refusal>(size as u64))?;
+    ) -> Result<(), ImageError> {
+        let image = image.image(region).check(|_| Ok::<_, ImageError>(size as u64))?;
         let (plane, pixel) = (image.plane(), image.format().bytes_per_pixel() as usize);
         let left = area.left().unsigned_abs() as usize * pixel;
         let width = area.width() as usize * pixel;
@@ -76,7 +75,7 @@ impl Ranges {
 /// The draw with its pixels in its own message.
 ///
 /// # Errors
-/// [`Error::TooManyCarried`], or [`Error::Refused`] where the image is not inside `pixels`.
+/// [`Error::TooManyCarried`], or [`Error::Image`] where the image is not inside `pixels`.
 pub(crate) fn carrying<'a>(layer: &Layer, pixels: &'a [u8], draw: &Draw) -> Result<Request<'a>, Error> {
     let crop = draw.crop();
     let mut ranges = Ranges::default();
@@ -141,7 +140,7 @@ fn pipeline<'a>(
     let mut outcome = Ok(());
     loop {
         // What the socket does not take yet is not added to.
-        let room = unanswered.is_empty() || (unanswered.len() < ahead && connection.link().unsent() == 0);
+        let room = unanswered.is_empty() || (unanswered.len() < ahead && connection.unsent() == 0);
         let next = if room && outcome.is_ok() { pieces.next() } else { None };
         if let Some(piece) = next {
             unanswered.push_back((connection.submit(&request(&piece))?, piece));

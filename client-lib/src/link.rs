@@ -34,7 +34,10 @@ impl Serial {
 ///
 /// Submit requests, watch the descriptor ([`AsFd`]) until it is readable, call [`dispatch`](Self::dispatch), and
 /// [`take`](Self::take) the replies. While [`unsent`](Self::unsent) is not 0, watch for writable too. Each reply
-/// is kept until it is taken, so take them all. What a request lends is the daemon's until its reply is there.
+/// is kept until it is taken, so take them all.
+///
+/// It sends requests as they are: memory to lend is the program's own. What a request lends is the daemon's until its
+/// reply is there.
 ///
 /// After an error from [`submit`](Self::submit) or [`dispatch`](Self::dispatch) that
 /// [ends the connection](Error::ends_connection), the link is closed; replies that had come can still be taken.
@@ -216,9 +219,11 @@ impl Link {
         let mut came = false;
         while let Some(message) = self.endpoint.next_message()? {
             let reply = match Reply::decode(&message.header, message.body) {
-                // A later daemon of the same protocol version may have more pulses, and more reasons to refuse.
+                // A later daemon of the same protocol version may have more pulses, and more reasons to refuse. Of
+                // these the number stays in the text.
                 Err(ReplyError::UnknownKind { kind }) if kind >= FIRST_PULSE => continue,
-                Err(ReplyError::UnknownError { text, .. }) => {
+                Err(ReplyError::UnknownError { number, text }) => {
+                    let text = format!("error {number}: {text}");
                     Reply::Refused(Refusal { code: ErrorCode::NotSupported, entry: None, text })
                 }
                 result => result?.into_owned(),

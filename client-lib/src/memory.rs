@@ -38,7 +38,8 @@ pub(crate) fn shared(bytes: usize) -> Result<(MmapMut, OwnedFd), Error> {
     fcntl(&descriptor, FcntlArg::F_ADD_SEALS(seals)).map_err(failed("sealing the size of a region"))?;
     // SAFETY: the memfd was made above and cannot shrink, so no access faults. Only the daemon gets its descriptor;
     // by the protocol it touches the memory between a request and its reply only, and for that time `Region::lend`
-    // keeps the mapping out of the program's reach.
+    // keeps the mapping out of the program's reach. No other request can name the region: only its own connection
+    // knows its id (`Region::check_owner`), and that gives neither its socket nor its link away.
     let map =
         unsafe { MmapOptions::new().len(bytes).map_mut(&descriptor) }.map_err(failed("mapping a region"))?;
     Ok((map, descriptor))

@@ -11,19 +11,21 @@ use crate::memory;
 /// the connection got no reply, and does not give it back**: the region is empty from then on, since the daemon
 /// may still be using the memory.
 ///
-/// It belongs to the connection that made it; any other answers that it does not know it. Dropping it frees this
+/// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. Dropping it frees this
 /// program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
 /// connection's end.
 #[derive(Debug)]
 pub struct Region {
     id: u32,
+    /// The number, in this process, of the connection that made it.
+    connection: u64,
     /// `None` while lent, and after no reply came.
     memory: Option<MmapMut>,
 }
 
 impl Region {
-    pub(crate) fn new(id: u32, memory: MmapMut) -> Self {
-        Self { id, memory: Some(memory) }
+    pub(crate) fn new(id: u32, connection: u64, memory: MmapMut) -> Self {
+        Self { id, connection, memory: Some(memory) }
     }
 
     /// Its id on its connection.
@@ -57,12 +59,22 @@ impl Region {
         self.memory.as_mut().map(memory::words).unwrap_or_default()
     }
 
-    /// Lends the memory for as long as `work` takes, which is given the region's id and must return after the
+    /// Fails where it is not this connection's: there, its id may be that of a region that is not lent.
+    pub(crate) fn check_owner(&self, connection: u64) -> Result<(), Error> {
+        if self.connection != connection {
+            return Err(Error::OtherConnection { region: self.id });
+        }
+        Ok(())
+    }
+
+    /// Lends the memory to its connection for as long as `work` takes, which is given the region's id and must return after the
     /// daemon's reply.
     pub(crate) fn lend<T>(
         &mut self,
+        connection: u64,
         work: impl FnOnce(u32, &mut MmapMut) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.check_owner(connection)?;
         let mut lent = self.memory.take().ok_or(Error::Closed)?;
         let outcome = work(self.id, &mut lent);
         if !outcome.as_ref().is_err_and(Error::ends_connection) {

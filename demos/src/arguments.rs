@@ -27,6 +27,17 @@ pub enum ArgumentError {
     Seconds,
 }
 
+/// Options of every program that shows something until it is ended.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Showing {
+    /// The output, by its id; 0 is the first
+    #[arg(long, default_value_t)]
+    pub output: u32,
+    /// Ends after so many seconds [default: on SIGINT or SIGTERM]
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+}
+
 /// A width and a height in pixels, neither of them 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -104,6 +115,8 @@ pub fn seconds(text: &str) -> Result<Duration, ArgumentError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -130,6 +143,25 @@ mod tests {
         for wrong in ["", "ff80", "+f8000", "gg8000", "ff800000", "\u{e9}8000"] {
             assert_eq!(colour(wrong), Err(ArgumentError::Colour), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_shows_has_an_output_and_may_have_an_end() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            showing: Showing,
+        }
+        let read = |words: &[&str]| {
+            let words = std::iter::once("program").chain(words.iter().copied());
+            Program::try_parse_from(words)
+                .map(|program| (program.showing.output, program.showing.seconds))
+                .ok()
+        };
+        assert_eq!(read(&[]), Some((0, None)));
+        let both = ["--seconds", "2.5", "--output", "3"];
+        assert_eq!(read(&both), Some((3, Some(Duration::from_millis(2500)))));
+        assert_eq!(read(&["--seconds", "0"]), None);
     }
 
     #[test]

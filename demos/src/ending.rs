@@ -53,9 +53,8 @@ impl Ending {
             if until.is_some_and(|until| until <= now) {
                 return Ok(true);
             }
-            connection.link_mut().dispatch(Some(left.min(LONGEST_WAIT)))?;
             // Nobody here wants to know of outputs that come and go.
-            connection.link_mut().pulses().for_each(drop);
+            connection.wait_for_pulses(Some(left.min(LONGEST_WAIT)))?;
         }
         Ok(false)
     }

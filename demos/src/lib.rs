@@ -1,7 +1,6 @@
 //! What the programs of this package share: pictures and how they fit, shapes, arguments, ends, and measurements.
 #![forbid(unsafe_code)]
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod arguments;
 pub mod bounce;

@@ -5,6 +5,9 @@
 //! not all there yet (`Ok(None)`: wait), a descriptor is missing or left over, or its length cannot be. The last
 //! two are for ever: the stream cannot be read on.
 //!
+//! Descriptors that come with one call of recvmsg were sent with one of sendmsg, and so belong to one message. More
+//! than that can have are closed where they arrive, so that no peer makes this process hold many.
+//!
 //! One exception: the first message may come without its descriptors. Something on the way carries bytes only, and
 //! the handshake is there to find that out.
 
@@ -40,6 +43,18 @@ pub enum FramingError {
         /// The length as received.
         length: u32,
     },
+    /// A header that states more descriptors than a message can have.
+    #[error("a message states {stated} descriptors: at most {MAX_DESCRIPTORS}")]
+    TooMany {
+        /// How many the header states.
+        stated: u8,
+    },
+    /// More descriptors arrived with one sendmsg than a message can have.
+    #[error("{came} descriptors came at once: at most {MAX_DESCRIPTORS}, those of one message")]
+    TooManyAtOnce {
+        /// How many came.
+        came: usize,
+    },
     /// Fewer descriptors arrived than the header states.
     #[error("a message states {stated} descriptors and {arrived} came: send them with its first byte")]
     Missing {
@@ -60,7 +75,10 @@ impl Coded for FramingError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Length { .. } => ErrorCode::Malformed,
-            Self::Missing { .. } | Self::LeftOver { .. } => ErrorCode::DescriptorCount,
+            Self::TooMany { .. }
+            | Self::TooManyAtOnce { .. }
+            | Self::Missing { .. }
+            | Self::LeftOver { .. } => ErrorCode::DescriptorCount,
         }
     }
 }
@@ -83,12 +101,14 @@ pub struct Framing<D> {
     start: usize,
     end: usize,
     descriptors: VecDeque<D>,
+    /// How many descriptors came at once, where they were too many. Nothing that came later is looked at.
+    flood: Option<usize>,
     first: bool,
 }
 
 impl<D> Default for Framing<D> {
     fn default() -> Self {
-        Self { buffer: Vec::new(), start: 0, end: 0, descriptors: VecDeque::new(), first: true }
+        Self { buffer: Vec::new(), start: 0, end: 0, descriptors: VecDeque::new(), flood: None, first: true }
     }
 }
 
@@ -119,10 +139,22 @@ impl<D> Framing<D> {
         &mut self.buffer[self.end..]
     }
 
-    /// Takes note of `count` bytes written into [`space`](Self::space) and of the descriptors that came with them.
+    /// Takes note of `count` bytes written into [`space`](Self::space) and of the descriptors that came with them:
+    /// what one call of recvmsg gave.
     pub fn arrived(&mut self, count: usize, descriptors: impl IntoIterator<Item = D>) {
+        if self.flood.is_some() {
+            return;
+        }
         self.end = (self.end + count).min(self.buffer.len());
-        self.descriptors.extend(descriptors);
+        let before = self.descriptors.len();
+        let mut descriptors = descriptors.into_iter();
+        self.descriptors.extend(descriptors.by_ref().take(MAX_DESCRIPTORS.into()));
+        // They are closed here, each before the next is looked at.
+        let surplus = descriptors.map(drop).count();
+        if surplus > 0 {
+            self.descriptors.truncate(before);
+            self.flood = Some(usize::from(MAX_DESCRIPTORS) + surplus);
+        }
     }
 
     /// Whether a message has begun that is not there yet.
@@ -136,6 +168,11 @@ impl<D> Framing<D> {
     /// The stream cannot be read on.
     pub fn next_message(&mut self) -> Result<Option<Message<'_, D>>, FramingError> {
         let available = self.end - self.start;
+        if let Some(came) = self.flood
+            && !self.is_before_flood()
+        {
+            return Err(FramingError::TooManyAtOnce { came });
+        }
         if available == 0 {
             return match self.descriptors.len() {
                 0 => Ok(None),
@@ -168,6 +205,16 @@ impl<D> Framing<D> {
         Ok(Some(Message { header, body, descriptors }))
     }
 
+    /// Whether the message that has begun had all its descriptors before too many came. These belong to the last
+    /// message that has begun, or to none.
+    fn is_before_flood(&self) -> bool {
+        self.prefix().is_ok_and(|prefix| {
+            prefix.is_some_and(|(length, stated)| {
+                length < self.end - self.start && usize::from(stated) <= self.descriptors.len()
+            })
+        })
+    }
+
     fn begun_length(&self) -> Option<usize> {
         self.prefix().ok().flatten().map(|(length, _)| length)
     }
@@ -182,7 +229,7 @@ impl<D> Framing<D> {
         match usize::try_from(length) {
             Ok(bytes) if (HEADER_LENGTH..=MAX_LENGTH).contains(&bytes) => {
                 if stated > MAX_DESCRIPTORS {
-                    return Err(FramingError::Missing { stated, arrived: self.descriptors.len() });
+                    return Err(FramingError::TooMany { stated });
                 }
                 Ok(Some((bytes, stated)))
             }
@@ -193,6 +240,8 @@ impl<D> Framing<D> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use zerocopy::IntoBytes;
 
     use super::*;
@@ -308,6 +357,60 @@ mod tests {
         assert!(framing.next_message().unwrap().is_none());
         feed(&mut framing, &message(1, 4, 0)[1..2], &[5]);
         assert_eq!(framing.next_message().unwrap_err(), FramingError::LeftOver { left: 1 });
+    }
+
+    #[test]
+    fn a_header_states_at_most_four_descriptors() {
+        let mut framing = Framing::default();
+        feed(&mut framing, &message(1, 9, 0), &[]);
+        let error = framing.next_message().unwrap_err();
+        assert_eq!(error, FramingError::TooMany { stated: 9 });
+        assert_eq!(error.to_string(), "a message states 9 descriptors: at most 4");
+        assert_eq!(error.code(), ErrorCode::DescriptorCount);
+    }
+
+    /// A descriptor that can be counted.
+    fn counted(count: usize, all: &Rc<()>) -> impl Iterator<Item = Rc<()>> {
+        std::iter::repeat_n(all, count).cloned()
+    }
+
+    #[test]
+    fn too_many_descriptors_at_once_are_dropped_and_end_the_stream() {
+        for stated in [0, 1, 4, 9] {
+            let all = Rc::new(());
+            let mut framing = Framing::default();
+            let bytes = message(1, stated, 4);
+            framing.space()[..bytes.len()].copy_from_slice(&bytes);
+            let mut most = 0;
+            let descriptors = counted(253, &all).inspect(|_| most = most.max(Rc::strong_count(&all)));
+            framing.arrived(bytes.len(), descriptors);
+            // Those held, the one at hand, and `all` itself.
+            assert!(most <= 4 + 3, "{most} were held at once");
+            assert_eq!(Rc::strong_count(&all), 1, "none is left");
+            for _ in 0..3 {
+                let error = framing.next_message().unwrap_err();
+                assert_eq!(error, FramingError::TooManyAtOnce { came: 253 }, "{stated} stated");
+                assert_eq!(error.code(), ErrorCode::DescriptorCount);
+                let later = message(2, 0, 0);
+                framing.space()[..later.len()].copy_from_slice(&later);
+                framing.arrived(later.len(), counted(4, &all));
+                assert_eq!(Rc::strong_count(&all), 1, "none is taken after it");
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_before_too_many_descriptors_is_handed_out() {
+        let mut framing = Framing::default();
+        let (one, two) = (message(1, 1, 40), message(2, 0, 8));
+        feed(&mut framing, &one[..20], &[7]);
+        feed(&mut framing, &[&one[20..], &two, &message(3, 1, 4)].concat(), &[0, 1, 2, 3, 4]);
+        let message = framing.next_message().unwrap().unwrap();
+        assert_eq!((message.header.serial.get(), message.descriptors), (1, vec![7]));
+        assert_eq!(framing.next_message().unwrap().unwrap().header.serial.get(), 2);
+        for _ in 0..2 {
+            assert_eq!(framing.next_message().unwrap_err(), FramingError::TooManyAtOnce { came: 5 });
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - [`image`]: what the values say of pixels, proved to be inside the memory they name.
 //! - [`wire`], [`value`], [`error`]: the layouts, the small values and the errors that those are made of.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod error;
 pub mod framing;

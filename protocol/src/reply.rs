@@ -252,8 +252,7 @@ impl<'a> Reply<'a> {
             kind::STATISTICS => {
                 let length = ReplyError::Length { kind, length: body.len() };
                 let (head, _) = wire::List::ref_from_prefix(body).map_err(|_| length)?;
-                let subject = u8::try_from(head.subject.get()).unwrap_or(u8::MAX);
-                Self::Statistics(match StatisticsSubject::from_number(subject)? {
+                Self::Statistics(match StatisticsSubject::from_number(head.subject.get())? {
                     StatisticsSubject::Daemon => Statistics::Daemon(list(kind, body)?.1),
                     StatisticsSubject::Clients => Statistics::Clients(list(kind, body)?.1),
                     StatisticsSubject::Layers => Statistics::Layers(list(kind, body)?.1),

@@ -52,10 +52,10 @@ macro_rules! numbers {
             ///
             /// # Errors
             /// [`ValueError::Number`] where there is none.
-            pub fn from_number(number: u8) -> Result<Self, ValueError> {
-                match number {
+            pub fn from_number(number: impl Into<u64>) -> Result<Self, ValueError> {
+                match number.into() {
                     $($number => Ok(Self::$variant),)*
-                    _ => Err(ValueError::Number { field: $field, value: number.into(), takes: $takes }),
+                    value => Err(ValueError::Number { field: $field, value, takes: $takes }),
                 }
             }
         }
@@ -307,6 +307,8 @@ mod tests {
         for &transform in Transform::ALL {
             assert_eq!(Transform::from_number(transform.number()), Ok(transform));
         }
-        assert!(Transform::from_number(8).is_err());
+        assert!(Transform::from_number(8u8).is_err());
+        let error = StatisticsSubject::from_number(70_000u32).unwrap_err();
+        assert_eq!(error.to_string(), "subject is 70000: it takes 1 (daemon), 2 (clients) or 3 (layers)");
     }
 }

@@ -87,7 +87,7 @@ layouts! {
     /// Request: changes what `changes` names.
     LayerConfigure {
         layer: U32, changes: U32, output: U32, x: I32, y: I32, z: I32,
-        band: u8, opacity: u8, visible: u8, reserved: u8, reserved_too: U32,
+        band: u8, opacity: u8, visible: u8, reserved: [u8; 5],
     }
     /// Request: ends a layer.
     LayerDestroy { layer: U32, reserved: U32, }

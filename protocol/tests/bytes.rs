@@ -427,3 +427,58 @@ fn a_priority_above_63_is_a_bad_value() {
     let (header, body) = shortened(&bytes, bytes.len());
     assert_eq!(Request::decode(&header, body).unwrap_err().code, ErrorCode::BadValue);
 }
+
+/// What a client is told of this request where `edit` has changed its body.
+fn told(request: &Request<'_>, edit: impl FnOnce(&mut Vec<u8>)) -> Refusal {
+    let mut bytes = Vec::new();
+    request.encode(1, Priority::DEFAULT, &mut bytes).unwrap();
+    let mut body = bytes.split_off(HEADER_LENGTH);
+    edit(&mut body);
+    let header = header(request.kind().number(), request.descriptors(), 0, &body);
+    Request::decode(&header, &body).unwrap_err()
+}
+
+#[test]
+fn refusals_tell_the_values_received() {
+    let statistics = Request::Statistics { subject: StatisticsSubject::Daemon, first: 0 };
+    let refusal = told(&statistics, |body| body[..4].copy_from_slice(&70_000u32.to_le_bytes()));
+    assert_eq!(refusal.text, "subject is 70000: it takes 1 (daemon), 2 (clients) or 3 (layers)");
+
+    let write = Request::RegionWrite { region: 1, offset: 0, bytes: Cow::Borrowed(&[]) };
+    let refusal = told(&write, |body| body.resize(body.len() + MAX_CARRIED + 1, 0));
+    assert_eq!(refusal.code, ErrorCode::Malformed);
+    assert_eq!(refusal.text, "region_write carries 65537 bytes: it takes at most 65536");
+
+    let draw = Request::Draw(Draw {
+        layer: 1,
+        transform: Transform::Identity,
+        filter: Filter::Nearest,
+        operator: Operator::Source,
+        opacity: 255,
+        source: FixedRectangle::default(),
+        destination: Pixels::default(),
+        image: wire::Image::default().into(),
+        carried: Cow::Borrowed(&[]),
+    });
+    for (from_end, field) in [(8, "encoding"), (7, "range")] {
+        let refusal = told(&draw, |body| {
+            let place = body.len() - from_end;
+            body[place] = 3;
+        });
+        assert_eq!(refusal.code, ErrorCode::BadValue);
+        assert_eq!(refusal.text, format!("{field} is 3: it takes 0, since RGB formats have none"));
+    }
+
+    let change = LayerConfigure { layer: 1, visible: Some(true), ..Default::default() };
+    for reserved in 27..32 {
+        let refusal = told(&Request::LayerConfigure(change), |body| body[reserved] = 1);
+        assert_eq!(refusal.text, "reserved bytes of layer_configure are not 0: send them as 0");
+    }
+
+    for length in [33, u32::MAX - 6, u32::MAX] {
+        let batch = Request::Batch(vec![Entry::LayerConfigure(change)]);
+        let refusal = told(&batch, |body| body[12..16].copy_from_slice(&length.to_le_bytes()));
+        assert_eq!(refusal.code, ErrorCode::Malformed);
+        assert_eq!(refusal.text, "the body of batch has 48 bytes: it takes each entry whole");
+    }
+}

@@ -13,6 +13,12 @@ use crate::tools::{Daemon, TaskError, build_release, folder};
 /// What an idle daemon may have of its own above its pixels, in KiB.
 const MOST_PRIVATE: u64 = 4096;
 
+/// How long is between two looks at a daemon that comes to rest.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often to look whether the daemon has come to rest.
+const MOST_LOOKS: usize = 100;
+
 /// How long to look.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,8 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     let mut client: Command = daemon.client(&programs, "blitctl");
     crate::tools::run(client.arg("outputs"))?;
     // The first frame comes on the glass with the next vblank.
-    sleep(Duration::from_millis(500));
-    let before = wake_ups(daemon.id())?;
+    let before = settled(|| wake_ups(daemon.id()), || sleep(PAUSE))?;
     sleep(Duration::from_secs(arguments.seconds));
     let wake_ups = wake_ups(daemon.id())? - before;
     let (pixels, private) = memory(daemon.id())?;
@@ -49,6 +54,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
         return Err(TaskError::Expected(most));
     }
     Ok(())
+}
+
+/// Looks until two looks, with a pause between them, find the same, which it returns.
+fn settled(
+    mut look: impl FnMut() -> Result<u64, TaskError>,
+    mut pause: impl FnMut(),
+) -> Result<u64, TaskError> {
+    let mut last = look()?;
+    for _ in 0..MOST_LOOKS {
+        pause();
+        let now = look()?;
+        if now == last {
+            return Ok(now);
+        }
+        last = now;
+    }
+    let time = PAUSE * MOST_LOOKS as u32;
+    Err(TaskError::Expected(format!(
+        "blitd has not come to rest after {} s: it still wakes up",
+        time.as_secs()
+    )))
 }
 
 fn read(path: PathBuf) -> Result<String, TaskError> {
@@ -87,4 +113,28 @@ fn memory(process: u32) -> Result<(u64, u64), TaskError> {
         }
     }
     Ok((pixels, private))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_comes_to_rest_is_measured_from_then_on() {
+        let mut looks = [3, 4, 9, 9, 10].into_iter();
+        let mut pauses = 0;
+        let rest = settled(|| Ok(looks.next().unwrap_or(0)), || pauses += 1).ok();
+        assert_eq!((rest, pauses), (Some(9), 3));
+    }
+
+    #[test]
+    fn a_daemon_that_never_rests_is_an_error() {
+        let (mut count, mut pauses) = (0, 0);
+        let look = || {
+            count += 1;
+            Ok(count)
+        };
+        assert!(settled(look, || pauses += 1).is_err_and(|error| error.to_string().contains("10 s")));
+        assert_eq!(pauses, MOST_LOOKS);
+    }
 }

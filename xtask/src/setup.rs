@@ -1,4 +1,7 @@
 //! What the tasks need besides Rust's compiler, and how it comes to be there.
+//!
+//! Rust needs a linker and the C library to make programs. The build of this task has shown that they are there, so they
+//! are not listed.
 
 use std::process::{Command, Stdio};
 
@@ -12,8 +15,7 @@ pub(crate) struct Tool {
     pub(crate) install: &'static [&'static str],
 }
 
-/// A linker and the C library: Rust needs them to make programs. The build of this task itself has shown that they are
-/// there, so only what comes on top is listed.
+/// The formatter.
 pub(crate) const RUSTFMT: Tool =
     Tool { probe: &["cargo", "fmt", "--version"], install: &["rustup", "component", "add", "rustfmt"] };
 

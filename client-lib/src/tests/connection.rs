@@ -13,7 +13,7 @@ use blitd_protocol::value::{Access, Band, CaptureSubject, ClockSource, Memory, M
 use blitd_protocol::wire::{DaemonRecord, LayerRecord, OutputRecord};
 
 use super::{Peer, all_done, done, pair, play, receipt, refused, welcome};
-use crate::{BatchEntry, Connection, Draw, Error, Format, ImageView, LayerChange, LayerOptions};
+use crate::{BatchEntry, Connection, Draw, Error, Format, ImageView, Layer, LayerChange, LayerOptions};
 
 const VIEW: ImageView = ImageView::packed(500, 500, Format::Xrgb8888);
 
@@ -65,9 +65,9 @@ fn a_draw_by_reference_sends_no_pixels() {
         let mut region = connection.create_region(500 * 500 * 4).unwrap();
         region.pixels_mut()[1] = 0x0102_0304;
         assert_eq!((region.len(), region.bytes()[4]), (1_000_000, 4));
-        let before = connection.link().bytes_sent();
+        let before = connection.bytes_sent();
         assert_eq!(connection.draw(&layer, &mut region, &Draw::new(VIEW)).unwrap(), receipt(7));
-        let sent = connection.link().bytes_sent() - before;
+        let sent = connection.bytes_sent() - before;
         assert!(sent < 512, "{sent} bytes");
     });
     let Request::RegionCreate(create) = &asked[1].request else { panic!("{asked:?}") };
@@ -264,11 +264,55 @@ fn the_daemon_has_one_record() {
 #[test]
 fn memory_beyond_the_limit_is_not_even_tried() {
     let asked = play(Mode::Shared, all_done, |connection| {
-        let outcome = connection.create_region((1 << 30) + 1);
-        assert!(matches!(outcome, Err(Error::Refused(refusal)) if refusal.code == ErrorCode::LimitReached));
+        let error = connection.create_region((1 << 30) + 1).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { bytes: 1_073_741_825, limit: 1_073_741_824 }));
+        assert!(!error.ends_connection() && error.to_string().starts_with("not sent"), "{error}");
         assert!(matches!(connection.create_region(0), Err(Error::Memory { .. })));
     });
     assert!(asked.is_empty());
+}
+
+#[test]
+fn a_region_is_of_use_to_its_own_connection_only() {
+    let asked = play(Mode::Shared, all_done, |connection| {
+        let layer = connection.create_layer(&LayerOptions::new(4, 4)).unwrap();
+        let view = ImageView::packed(4, 4, Format::Xrgb8888);
+        play(Mode::Shared, all_done, |other| {
+            let mut region = other.create_region(64).unwrap();
+            let errors = [
+                connection.draw(&layer, &mut region, &Draw::new(view)).unwrap_err(),
+                connection.capture_layer(&layer, 0, 0, &mut region, &view).unwrap_err(),
+                connection.batch(&mut region, &[BatchEntry::Draw(&layer, Draw::new(view))]).unwrap_err(),
+            ];
+            let id = region.id();
+            let is_told = |error: &Error| matches!(error, Error::OtherConnection { region } if *region == id);
+            assert!(errors.iter().all(is_told), "{errors:?}");
+            assert!(!errors[0].ends_connection());
+            assert_eq!(region.len(), 64, "it was not lent");
+            other.draw(&layer, &mut region, &Draw::new(view)).unwrap();
+            assert!(is_told(&connection.destroy_region(region).unwrap_err()));
+        });
+    });
+    assert_eq!(asked.len(), 1, "nothing was sent");
+}
+
+#[test]
+fn pulses_are_waited_for() {
+    let daemon = |peer: &mut Peer| {
+        peer.send(0, &Reply::OutputsChanged);
+        peer.done();
+        peer.next().unwrap();
+        peer.send(0, &Reply::OutputsChanged);
+    };
+    play(Mode::Shared, daemon, |connection| {
+        connection.fill(&Layer::new(1, &LayerOptions::new(1, 1)), 0, 0, 0, 1, 1).unwrap();
+        // That one came before the reply; to wait without a limit for it is not to wait.
+        assert_eq!(connection.wait_for_pulses(None).unwrap(), [Reply::OutputsChanged]);
+        assert_eq!(connection.wait_for_pulses(Some(Duration::ZERO)).unwrap(), []);
+        connection.submit(&Request::Sync { output: 0 }).unwrap();
+        assert_eq!(connection.wait_for_pulses(None).unwrap(), [Reply::OutputsChanged]);
+        assert!(matches!(connection.wait_for_pulses(None), Err(Error::Closed)));
+    });
 }
 
 #[test]

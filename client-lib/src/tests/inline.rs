@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use blitd_protocol::error::ErrorCode;
+use blitd_protocol::image::ImageError;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Draw as DrawRequest, FixedRectangle, MAX_CARRIED, Request};
 use blitd_protocol::transport::Wait;
@@ -152,18 +153,25 @@ fn a_batch_brings_each_pixel_once() {
 }
 
 #[test]
-fn what_is_outside_is_refused_as_by_the_daemon() {
+fn what_is_outside_is_told_without_asking_the_daemon() {
     let view = ImageView { offset: 1, ..ImageView::packed(10, 10, Format::Xrgb8888) };
     let asked = play(Mode::Inline, all_done, |connection| {
         let (layer, mut region) = prepared(connection, 400);
         let error = connection.draw(&layer, &mut region, &Draw::new(view)).unwrap_err();
-        assert!(matches!(error, Error::Refused(refusal) if refusal.code == ErrorCode::OutsideRegion));
+        assert!(matches!(error, Error::Image { entry: None, source: ImageError::OutsideRegion { .. } }));
+        assert!(
+            !error.ends_connection() && error.to_string().starts_with("not sent: the image ends"),
+            "{error}"
+        );
         let entries = [10, 1].map(|_| BatchEntry::Draw(&layer, Draw::new(view)));
         let error = connection.batch(&mut region, &entries).unwrap_err();
-        assert!(matches!(error, Error::Refused(refusal) if refusal.entry == Some(0)));
+        assert!(matches!(error, Error::Image { entry: Some(0), .. }));
+        assert!(error.to_string().starts_with("not sent for entry 0 of the batch: the image"), "{error}");
+        let error = connection.capture_layer(&layer, 0, 0, &mut region, &view).unwrap_err();
+        assert!(matches!(error, Error::Image { entry: None, .. }));
         assert_eq!(region.len(), 400);
     });
-    assert_eq!(asked.len(), 2, "nothing was sent for either");
+    assert_eq!(asked.len(), 2, "nothing was sent for any");
 }
 
 #[test]
@@ -261,7 +269,7 @@ fn pixels_can_be_carried_where_memory_is_shared() {
         let error = connection.draw_pixels(&layer, &[0; 129 * 512], &Draw::new(large)).unwrap_err();
         assert!(matches!(error, Error::TooManyCarried { length: 66_048 }), "{error}");
         let outside = connection.draw_pixels(&layer, &pixels[1..], &Draw::new(view));
-        assert!(matches!(outside, Err(Error::Refused(refusal)) if refusal.code == ErrorCode::OutsideRegion));
+        assert!(matches!(outside, Err(Error::Image { .. })));
     });
     assert_eq!(asked.len(), 2);
     assert!(matches!(&asked[1].request, Request::Draw(draw) if *draw.carried == *pixels));

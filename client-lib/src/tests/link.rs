@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use blitd_protocol::error::ErrorCode;
+use blitd_protocol::framing::HEADER_LENGTH;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{MAX_CARRIED, RegionCreate, Request};
 use blitd_protocol::value::{Access, Memory, Mode, Priority};
@@ -106,6 +107,22 @@ fn a_refusal_of_no_request_ends_the_link() {
     );
     assert!(matches!(link.dispatch(NOW), Err(Error::Closed)));
     assert!(peer.next().is_none());
+}
+
+#[test]
+fn an_unknown_error_is_a_refusal_that_tells_its_number() {
+    let (mut link, mut peer) = linked();
+    let serial = sync(&mut link);
+    let mut message = Vec::new();
+    refused(ErrorCode::BadValue).encode(serial.number(), &mut message);
+    message[HEADER_LENGTH] = 77;
+    peer.send_bytes(&message);
+    assert!(link.dispatch(NOW).unwrap());
+    let Some(Reply::Refused(refusal)) = link.take(serial) else { panic!("it is no refusal") };
+    assert_eq!((refusal.code, refusal.entry), (ErrorCode::NotSupported, None));
+    assert_eq!(refusal.text, "error 77: not like this");
+    peer.send(sync(&mut link).number(), &done());
+    assert!(link.dispatch(NOW).unwrap(), "the link lives");
 }
 
 #[test]

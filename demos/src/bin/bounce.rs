@@ -1,12 +1,13 @@
 //! An animation at the rate of its output.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use blitd_client::{Connection, Draw, Format, ImageView, LayerOptions, NotShown, Shown};
-use blitd_demos::arguments::{self, Place, Size};
+use blitd_demos::arguments::{Place, Showing, Size};
 use blitd_demos::bounce::Scene;
 use blitd_demos::ending::Ending;
 use blitd_demos::percentile::Times;
@@ -21,9 +22,6 @@ const UNSEEN: Duration = Duration::from_millis(100);
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Ends after so many seconds [default: on SIGINT or SIGTERM]
-    #[arg(long, value_name = "N", value_parser = arguments::seconds)]
-    seconds: Option<Duration>,
     /// Ends after so many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
@@ -33,9 +31,8 @@ struct Arguments {
     /// The top left corner of the box on the output [default: in the middle]
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
     at: Option<Place>,
-    /// The output, by its id; 0 is the first
-    #[arg(long, default_value_t)]
-    output: u32,
+    #[command(flatten)]
+    showing: Showing,
     /// The place among the layers; higher is in front
     #[arg(long, default_value_t = 1, allow_hyphen_values = true)]
     z: i32,
@@ -48,7 +45,7 @@ fn main() -> ExitCode {
 
 fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("bounce")?;
-    let output = screen::output(&mut connection, arguments.output)?;
+    let output = screen::output(&mut connection, arguments.showing.output)?;
     let id = output.output.get();
     let Size { width, height } = arguments.size;
     let middle = |whole: u32, part: u32| (i64::from(whole) - i64::from(part)).div_euclid(2) as i32;
@@ -65,7 +62,7 @@ fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let mut region = connection.create_region(arguments.size.pixels() * 4)?;
     let draw = Draw::new(ImageView::packed(width, height, Format::Argb8888));
     let scene = Scene::new(arguments.size);
-    let ending = Ending::after(arguments.seconds)?;
+    let ending = Ending::after(arguments.showing.seconds)?;
     let start = Instant::now();
     let mut measured = Measured::default();
     while !ending.is_due() && arguments.frames.is_none_or(|frames| measured.frames < frames) {

@@ -1,12 +1,12 @@
 //! Shows pictures on an output.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use blitd_client::{Connection, LayerOptions};
-use blitd_demos::arguments::{self, Place, Size};
+use blitd_demos::arguments::{self, Place, Showing, Size};
 use blitd_demos::ending::Ending;
 use blitd_demos::fit::{Fit, Part, cells};
 use blitd_demos::picture::{Picture, Pixels};
@@ -24,9 +24,8 @@ struct Arguments {
     /// How a picture fits its place
     #[arg(long, value_enum, default_value_t)]
     fit: Fit,
-    /// The output, by its id; 0 is the first
-    #[arg(long, default_value_t)]
-    output: u32,
+    #[command(flatten)]
+    showing: Showing,
     /// The top left corner of the place on the output, in pixels
     #[arg(long, value_name = "X,Y", default_value = "0,0", allow_hyphen_values = true)]
     at: Place,
@@ -39,9 +38,6 @@ struct Arguments {
     /// The place among the layers; higher is in front
     #[arg(long, default_value_t, allow_hyphen_values = true)]
     z: i32,
-    /// Ends after so many seconds [default: on SIGINT or SIGTERM]
-    #[arg(long, value_name = "N", value_parser = arguments::seconds)]
-    seconds: Option<Duration>,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +50,7 @@ fn show(arguments: &Arguments) -> Result<(), Error> {
     let pictures: Vec<Picture> =
         arguments.files.iter().map(|file| Picture::load(file)).collect::<Result<_, _>>()?;
     let mut connection = Connection::open("show")?;
-    let output = screen::output(&mut connection, arguments.output)?;
+    let output = screen::output(&mut connection, arguments.showing.output)?;
     let area = arguments.size.unwrap_or(screen::size_of(&output));
     for (picture, cell) in pictures.iter().zip(cells(area, pictures.len())) {
         let (at, pixels) = fitted(picture, &cell, arguments);
@@ -67,7 +63,7 @@ fn show(arguments: &Arguments) -> Result<(), Error> {
         screen::show(&mut connection, options, &pixels)?;
     }
     drop(pictures);
-    Ending::after(arguments.seconds)?.wait(&mut connection, None)?;
+    Ending::after(arguments.showing.seconds)?.wait(&mut connection, None)?;
     Ok(())
 }
 

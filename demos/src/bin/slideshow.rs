@@ -1,5 +1,6 @@
 //! Shows the pictures of a folder, one after the other.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

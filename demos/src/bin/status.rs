@@ -1,11 +1,12 @@
 //! A status strip along the bottom of an output, made of fills.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use blitd_client::{BatchEntry, Connection, LayerOptions};
-use blitd_demos::arguments::{self, Size};
+use blitd_demos::arguments::{Showing, Size};
 use blitd_demos::ending::Ending;
 use blitd_demos::program::{self, Error};
 use blitd_demos::screen;
@@ -16,9 +17,6 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Ends after so many seconds [default: on SIGINT or SIGTERM]
-    #[arg(long, value_name = "N", value_parser = arguments::seconds)]
-    seconds: Option<Duration>,
     /// Ends after so many updates; there is one each second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
@@ -26,9 +24,8 @@ struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t, allow_hyphen_values = true,
           value_parser = clap::value_parser!(i64).range(-1440..=1440))]
     ahead: i64,
-    /// The output, by its id; 0 is the first
-    #[arg(long, default_value_t)]
-    output: u32,
+    #[command(flatten)]
+    showing: Showing,
     /// The place among the layers; higher is in front
     #[arg(long, default_value_t = 100, allow_hyphen_values = true)]
     z: i32,
@@ -41,7 +38,7 @@ fn main() -> ExitCode {
 
 fn status(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("status")?;
-    let output = screen::output(&mut connection, arguments.output)?;
+    let output = screen::output(&mut connection, arguments.showing.output)?;
     let whole = screen::size_of(&output);
     let size = Size { height: (whole.height / 20).clamp(24, 216).min(whole.height), ..whole };
     let options = LayerOptions::new(size.width, size.height)
@@ -51,7 +48,7 @@ fn status(arguments: &Arguments) -> Result<(), Error> {
         .translucent()
         .named("status");
     let layer = connection.create_layer(&options)?;
-    let ending = Ending::after(arguments.seconds)?;
+    let ending = Ending::after(arguments.showing.seconds)?;
     let mut updates = 0;
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,11 +1,11 @@
 //! Shows a test card.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use blitd_client::{Connection, LayerOptions};
-use blitd_demos::arguments;
+use blitd_demos::arguments::Showing;
 use blitd_demos::canvas::Canvas;
 use blitd_demos::ending::Ending;
 use blitd_demos::picture::Pixels;
@@ -17,12 +17,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The output, by its id; 0 is the first
-    #[arg(long, default_value_t)]
-    output: u32,
-    /// Ends after so many seconds [default: on SIGINT or SIGTERM]
-    #[arg(long, value_name = "N", value_parser = arguments::seconds)]
-    seconds: Option<Duration>,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 fn main() -> ExitCode {
@@ -32,7 +28,7 @@ fn main() -> ExitCode {
 
 fn show(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("testcard")?;
-    let output = screen::output(&mut connection, arguments.output)?;
+    let output = screen::output(&mut connection, arguments.showing.output)?;
     let size = screen::size_of(&output);
     let mut words = vec![0; size.pixels()];
     if let Some(mut canvas) = Canvas::new(&mut words, size) {
@@ -40,6 +36,6 @@ fn show(arguments: &Arguments) -> Result<(), Error> {
     }
     let options = LayerOptions::new(size.width, size.height).output(output.output.get()).named("testcard");
     screen::show(&mut connection, options, &Pixels { size, opaque: true, words })?;
-    Ending::after(arguments.seconds)?.wait(&mut connection, None)?;
+    Ending::after(arguments.showing.seconds)?.wait(&mut connection, None)?;
     Ok(())
 }

@@ -111,11 +111,6 @@ impl CheckedImage {
     pub const fn plane(&self) -> Plane {
         self.plane
     }
-
-    /// The whole image as a rectangle at the origin.
-    pub const fn bounds(&self) -> Rectangle {
-        Rectangle::from_size(self.width, self.height)
-    }
 }
 
 /// What is wrong with an image.

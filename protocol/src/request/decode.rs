@@ -1,4 +1,5 @@
 //! A client's bytes to values: the one place where untrusted bytes are decoded.
+#![deny(clippy::indexing_slicing)]
 
 use std::borrow::Cow;
 
@@ -41,6 +42,14 @@ pub enum DecodeError {
         /// What it takes.
         takes: String,
     },
+    /// More bytes after its fixed part than a request may carry.
+    #[error("{kind} carries {length} bytes: it takes at most {MAX_CARRIED}")]
+    Carried {
+        /// The kind.
+        kind: RequestKind,
+        /// How many bytes it carries.
+        length: usize,
+    },
     /// A descriptor too many or too few.
     #[error("{kind} came with {stated} descriptors: it takes {takes}")]
     Descriptors {
@@ -70,7 +79,7 @@ impl Coded for DecodeError {
         match self {
             Self::UnknownRequest { .. } => ErrorCode::UnknownRequest,
             Self::Reserved { .. } => ErrorCode::NotSupported,
-            Self::Length { .. } => ErrorCode::Malformed,
+            Self::Length { .. } | Self::Carried { .. } => ErrorCode::Malformed,
             Self::Descriptors { .. } => ErrorCode::DescriptorCount,
             Self::Magic { .. } => ErrorCode::HelloExpected,
             Self::EntryKind { .. } => ErrorCode::BadValue,
@@ -104,8 +113,7 @@ fn exact<T: FromBytes + KnownLayout + Immutable + Unaligned>(
 
 fn carried(kind: RequestKind, bytes: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
     if bytes.len() > MAX_CARRIED {
-        let takes = format!("at most {MAX_CARRIED} after its fixed part");
-        return Err(DecodeError::Length { kind, length: bytes.len(), takes });
+        return Err(DecodeError::Carried { kind, length: bytes.len() });
     }
     Ok(Cow::Borrowed(bytes))
 }
@@ -148,8 +156,8 @@ impl From<wire::Image> for Image {
 
 fn image(wire: wire::Image) -> Result<Image, ValueError> {
     let image = Image::from(wire);
-    let used = usize::try_from(image.plane_count).unwrap_or(MAX_PLANES).min(MAX_PLANES);
-    if image.planes[used..].iter().any(|plane| *plane != Plane::default()) {
+    let used = usize::try_from(image.plane_count).unwrap_or(MAX_PLANES);
+    if image.planes.iter().skip(used).any(|plane| *plane != Plane::default()) {
         return Err(ValueError::Reserved { layout: "the planes beyond plane_count" });
     }
     Ok(image)
@@ -169,7 +177,12 @@ fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
         return Err(ValueError::Number { field: "region", value: first.region.get().into(), takes }.into());
     }
     zero("draw", &wire.reserved)?;
-    zero("draw's encoding and range, which RGB formats do not have,", &[wire.encoding, wire.range])?;
+    for (field, value) in [("encoding", wire.encoding), ("range", wire.range)] {
+        if value != 0 {
+            let takes = "0, since RGB formats have none";
+            return Err(ValueError::Number { field, value: value.into(), takes }.into());
+        }
+    }
     Ok(Draw {
         layer: wire.layer.get(),
         transform: Transform::from_number(wire.transform)?,
@@ -207,8 +220,7 @@ fn layer_configure(body: &[u8]) -> Result<LayerConfigure, Refusal> {
             ValueError::Number { field: "changes", value: changes.into(), takes: "bits 0 to 5" }.into()
         );
     }
-    zero("layer_configure", &[wire.reserved])?;
-    zero("layer_configure", wire.reserved_too.as_bytes())?;
+    zero("layer_configure", &wire.reserved)?;
     let has = |bit| changes & bit != 0;
     Ok(LayerConfigure {
         layer: wire.layer.get(),
@@ -258,16 +270,22 @@ fn entries(body: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
         let (entry, after) =
             wire::Entry::ref_from_prefix(rest).map_err(|_| length("a header for each entry"))?;
         let size = entry.length.get() as usize;
-        let padded = size.next_multiple_of(8);
-        let (body, after) = after.split_at_checked(padded).ok_or_else(|| length("each entry whole"))?;
+        let (body, padding, after) = padded(after, size).ok_or_else(|| length("each entry whole"))?;
         rest = after;
-        zero("a batch's padding", &body[size..]).map_err(|error| Refusal::from(error).in_entry(index))?;
-        entries.push(decode_entry(entry, &body[..size]).map_err(|refusal| refusal.in_entry(index))?);
+        zero("a batch's padding", padding).map_err(|error| Refusal::from(error).in_entry(index))?;
+        entries.push(decode_entry(entry, body).map_err(|refusal| refusal.in_entry(index))?);
     }
     if !rest.is_empty() {
         return Err(length("nothing after its last entry").into());
     }
     Ok(entries)
+}
+
+/// Splits off `size` bytes and what pads them to a multiple of 8; `None` where there are not so many.
+fn padded(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8], &[u8])> {
+    let (padded, after) = bytes.split_at_checked(size.checked_next_multiple_of(8)?)?;
+    let (body, padding) = padded.split_at_checked(size)?;
+    Some((body, padding, after))
 }
 
 fn decode_entry<'a>(entry: &wire::Entry, body: &'a [u8]) -> Result<Entry<'a>, Refusal> {
@@ -380,9 +398,8 @@ impl<'a> Request<'a> {
             }
             RequestKind::Statistics => {
                 let wire = exact::<wire::Statistics>(kind, body)?;
-                let subject = wire.subject.get();
                 Self::Statistics {
-                    subject: StatisticsSubject::from_number(u8::try_from(subject).unwrap_or(u8::MAX))?,
+                    subject: StatisticsSubject::from_number(wire.subject.get())?,
                     first: wire.first.get(),
                 }
             }
