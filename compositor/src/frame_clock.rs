@@ -10,8 +10,8 @@
 //! There is at most one frame under way. What is drawn while it is composed or waits for its vblank is in the next.
 //! In `Idle` and `Composing` nothing has to be waited for: when nothing changes, nothing wakes.
 //!
-//! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's,
-//! and later those of drivers that flip at once.
+//! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's. A
+//! driven one is told of them, by the display's flip events.
 
 /// A frame that has come on the glass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,21 +26,44 @@ pub struct Flip {
 enum State {
     Idle,
     Composing,
-    Committed { vblank: Flip },
+    /// With the vblank that it will come with, where the clock makes these itself.
+    Committed {
+        vblank: Option<Flip>,
+    },
 }
 
 /// The state machine of one output.
 #[derive(Clone, Debug)]
 pub struct FrameClock {
     state: State,
+    pace: Option<Pace>,
+}
+
+/// The grid of a paced clock, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
     start: u64,
     period: u64,
+}
+
+impl Pace {
+    fn after(self, now: u64) -> Flip {
+        let sequence = now.saturating_sub(self.start) / self.period + 1;
+        let time = self.start.saturating_add(sequence.saturating_mul(self.period));
+        Flip { sequence, time }
+    }
 }
 
 impl FrameClock {
     /// A clock that makes `refresh` vblanks a second (at least 1) from `now` on.
     pub fn paced(now: u64, refresh: u32) -> Self {
-        Self { state: State::Idle, start: now, period: 1_000_000_000 / u64::from(refresh.max(1)) }
+        let period = 1_000_000_000 / u64::from(refresh.max(1));
+        Self { state: State::Idle, pace: Some(Pace { start: now, period }) }
+    }
+
+    /// A clock that is told of its vblanks.
+    pub const fn driven() -> Self {
+        Self { state: State::Idle, pace: None }
     }
 
     /// Whether a frame may begin.
@@ -57,15 +80,13 @@ impl FrameClock {
     /// The frame is composed: it will be on the glass at the next vblank.
     pub fn commit(&mut self, now: u64) {
         debug_assert_eq!(self.state, State::Composing, "what is committed has been composed");
-        let sequence = now.saturating_sub(self.start) / self.period + 1;
-        let time = self.start.saturating_add(sequence.saturating_mul(self.period));
-        self.state = State::Committed { vblank: Flip { sequence, time } };
+        self.state = State::Committed { vblank: self.pace.map(|pace| pace.after(now)) };
     }
 
     /// When the clock has to be looked at again, if it has to be.
     pub fn wakes_at(&self) -> Option<u64> {
         match self.state {
-            State::Committed { vblank } => Some(vblank.time),
+            State::Committed { vblank } => vblank.map(|flip| flip.time),
             _ => None,
         }
     }
@@ -73,12 +94,19 @@ impl FrameClock {
     /// The vblank that a committed frame has come on the glass with, once it has.
     pub fn flip(&mut self, now: u64) -> Option<Flip> {
         match self.state {
-            State::Committed { vblank } if vblank.time <= now => {
+            State::Committed { vblank: Some(vblank) } if vblank.time <= now => {
                 self.state = State::Idle;
                 Some(vblank)
             }
             _ => None,
         }
+    }
+}
+
+impl FrameClock {
+    /// The committed frame has come on the glass, or will not: the next may begin. For driven clocks.
+    pub fn flipped(&mut self) {
+        self.state = State::Idle;
     }
 }
 

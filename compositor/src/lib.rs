@@ -11,8 +11,8 @@
 //! 5. [`frame`]: a snapshot and a rectangle of it to blits. Pure
 //! 6. [`work`]: a request or a frame as something that can be stepped by a budget and resumed
 //! 7. [`frame_clock`]: one state machine for an output. Pure
-//! 8. [`display`]: outputs, headless for the time being
-//! 9. [`session`]: the VT and the card; empty until there is KMS
+//! 8. [`display`]: outputs, on a DRM card or headless
+//! 9. [`session`]: the VT and the card; empty as yet
 //! 10. [`client`]: one connection, its limits, its replies
 //! 11. [`server`]: owns the rooms and moves values between them
 //!

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use blitd::clock::Clock;
-use blitd::display::BackendChoice;
+use blitd::display::kms::select::ModeWish;
+use blitd::display::{BackendChoice, Wish};
 use blitd::policy::config::{Config, DEFAULT_PATH, Names, Size};
 use blitd::server::Daemon;
 use blitd::server::listener::{Listener, default_place};
@@ -18,12 +19,18 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "blitd", version)]
 struct Arguments {
-    /// What to show pictures on. There is no KMS yet, so auto is headless.
+    /// What to show pictures on; auto takes a DRM card where there is one with a screen, else headless.
     #[arg(long, value_enum, default_value = "auto")]
     backend: BackendChoice,
     /// The size of the headless output, as WIDTHxHEIGHT.
     #[arg(long)]
     size: Option<Size>,
+    /// The card to drive, as a file of /dev/dri [default: the first that drives screens].
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// The mode of the card's screens, as WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ [default: what each prefers].
+    #[arg(long)]
+    mode: Option<ModeWish>,
     /// Where to listen [default: BLITD_SOCKET, or as root /run/blitd/socket, or blitd/socket in XDG_RUNTIME_DIR].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -80,7 +87,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
     raise_descriptor_limit();
     let mode = config.socket_mode.unwrap_or(SOCKET_MODE);
     let listener = Listener::bind(&place, mode).map_err(boxed)?;
-    let mut daemon = Daemon::new(config, arguments.backend, Clock::Monotonic).map_err(boxed)?;
+    let wish = Wish {
+        backend: arguments.backend,
+        headless: config.headless,
+        card: arguments.card.clone(),
+        mode: arguments.mode,
+        legacy: config.legacy_kms,
+    };
+    let mut daemon = Daemon::new(config, &wish, Clock::Monotonic).map_err(boxed)?;
     daemon.stop_on_signals().map_err(boxed)?;
     daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;
     tracing::info!("listening on {}", place.display());

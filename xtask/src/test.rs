@@ -3,6 +3,7 @@
 use crate::idle;
 use crate::setup::{CLIPPY, PYTHON, RUSTFMT, ensure, has};
 use crate::tools::{TaskError, cargo, run as run_command};
+use crate::vm;
 
 /// The cheap checks first, the tests last: their own summaries are the last lines.
 pub(crate) fn run() -> Result<(), TaskError> {
@@ -24,8 +25,21 @@ pub(crate) fn run() -> Result<(), TaskError> {
     )?;
     licences()?;
     idle::run(&idle::Arguments::default())?;
+    kms()?;
     // Examples are programs that tests run.
     run_command(&mut cargo(&["test", "--workspace", "--locked"]))
+}
+
+/// What needs a display driver runs in the guest: cargo starts the test by this program.
+fn kms() -> Result<(), TaskError> {
+    vm::prepare()?;
+    let program =
+        std::env::current_exe().map_err(|source| TaskError::Start { what: "xtask".into(), source })?;
+    let runner = format!("{} vm --", program.display());
+    run_command(
+        cargo(&["test", "--package", "blitd", "--features", "guest", "--test", "kms", "--locked"])
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner),
+    )
 }
 
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.

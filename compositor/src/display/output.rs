@@ -5,12 +5,11 @@
 
 use std::rc::Rc;
 
-use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::image::Rectangle;
 use blitd_protocol::value::{Backend, Name};
 
 use crate::frame_clock::{Flip, FrameClock};
-use crate::memory::storage::{Storage, StorageError};
-use crate::memory::unmap::Unmapper;
+use crate::memory::storage::Storage;
 use crate::scene::area::Area;
 use crate::scene::{MOST_RECTANGLES, OutputId, Placed};
 use crate::work::composition::Composition;
@@ -27,7 +26,7 @@ pub struct Screen {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second.
+    /// Frames in 1000 seconds.
     pub refresh: u32,
 }
 
@@ -45,6 +44,10 @@ pub struct Output {
     clock: FrameClock,
     on_glass: Buffer,
     back: Buffer,
+    /// What has changed since the frame before began: what the glass is to be told.
+    changed: Area,
+    /// The same, of the frame under way.
+    shown_damage: Area,
     composing: Option<CompositionId>,
     generation: u64,
     /// The generation that the frame under way began with.
@@ -56,21 +59,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// An output whose first frame has yet to be composed.
-    ///
-    /// # Errors
-    /// There is no memory for its buffers.
-    pub fn new(id: OutputId, screen: Screen, now: u64, unmapper: &Unmapper) -> Result<Self, StorageError> {
-        let buffer = || -> Result<Buffer, StorageError> {
-            let storage = Storage::new(screen.width, screen.height, Format::Xrgb8888, unmapper)?;
-            Ok(Buffer { stale: storage.bounds().into(), storage: Rc::new(storage) })
-        };
-        Ok(Self {
+    /// An output of these buffers, whose first frame has yet to be composed.
+    pub fn new(id: OutputId, screen: Screen, clock: FrameClock, buffers: [Rc<Storage>; 2], now: u64) -> Self {
+        let buffer = |storage: Rc<Storage>| Buffer { stale: storage.bounds().into(), storage };
+        let [first, second] = buffers.map(buffer);
+        Self {
             id,
             screen,
-            clock: FrameClock::paced(now, screen.refresh),
-            on_glass: buffer()?,
-            back: buffer()?,
+            clock,
+            on_glass: first,
+            back: second,
+            changed: Area::default(),
+            shown_damage: Area::default(),
             composing: None,
             generation: 1,
             frame_generation: 0,
@@ -78,7 +78,7 @@ impl Output {
             last_flip: Flip { sequence: 0, time: now },
             frames: 0,
             composed: 0,
-        })
+        }
     }
 
     /// Its number.
@@ -100,9 +100,9 @@ impl Output {
     pub fn damage(&mut self, pixels: Rectangle) {
         let Some(pixels) = pixels.intersection(self.bounds()) else { return };
         self.generation += 1;
-        for buffer in [&mut self.on_glass, &mut self.back] {
-            buffer.stale.add(pixels);
-            buffer.stale.limit(MOST_RECTANGLES);
+        for area in [&mut self.on_glass.stale, &mut self.back.stale, &mut self.changed] {
+            area.add(pixels);
+            area.limit(MOST_RECTANGLES);
         }
     }
 
@@ -115,6 +115,7 @@ impl Output {
     pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, background: u32) -> Composition {
         let stale = std::mem::take(&mut self.back.stale);
         self.frame_generation = self.generation;
+        self.shown_damage = std::mem::take(&mut self.changed);
         Composition::frame(snapshot, background, stale, Rc::clone(&self.back.storage))
     }
 
@@ -129,11 +130,19 @@ impl Output {
         self.composing
     }
 
-    /// The frame is composed, of so many bytes: it goes on the glass at the next vblank.
-    pub fn commit(&mut self, now: u64, bytes: u64) {
+    /// The frame is composed, of so many bytes: its picture, and where it differs from the one before, are to go on the
+    /// glass at the next vblank.
+    pub fn commit(&mut self, now: u64, bytes: u64) -> (Rc<Storage>, Area) {
         self.composing = None;
         self.composed += bytes;
         self.clock.commit(now);
+        (Rc::clone(&self.back.storage), std::mem::take(&mut self.shown_damage))
+    }
+
+    /// The display has refused the frame: what it shows is tried again with the next change.
+    pub fn refused(&mut self) {
+        self.clock.flipped();
+        self.back.stale = self.bounds().into();
     }
 
     /// When the output has to be looked at again, if it has to be.
@@ -143,12 +152,17 @@ impl Output {
 
     /// Whether a frame has come on the glass by now.
     pub fn flip(&mut self, now: u64) -> bool {
-        let Some(flip) = self.clock.flip(now) else { return false };
+        let flip = self.clock.flip(now);
+        flip.inspect(|flip| self.flipped(*flip)).is_some()
+    }
+
+    /// A frame has come on the glass, as the display tells.
+    pub fn flipped(&mut self, flip: Flip) {
+        self.clock.flipped();
         std::mem::swap(&mut self.on_glass, &mut self.back);
         self.shown_generation = self.frame_generation;
         self.last_flip = flip;
         self.frames += 1;
-        true
     }
 
     /// What is on the glass.

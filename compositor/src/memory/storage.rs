@@ -1,5 +1,7 @@
 //! The daemon's own pictures: what layers hold, and the screens of headless outputs.
 
+use std::os::fd::AsRawFd;
+
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, Rectangle};
@@ -58,6 +60,26 @@ impl Storage {
         let length = usize::try_from(bytes).map_err(|_| failed(std::io::ErrorKind::OutOfMemory.into()))?;
         let map = MmapOptions::new().len(length).map_raw(&descriptor).map_err(failed)?;
         let stride = (width as usize * 4).next_multiple_of(ALIGNMENT as usize);
+        let layout = Layout { width, height, stride, offset: 0, format };
+        Ok(Self { mapping: Mapping::new(map, unmapper), layout })
+    }
+
+    /// A picture in the memory of a device, such as a dumb buffer: its `width` and `height` at `offset` of the device's
+    /// file, with rows of `stride` bytes.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of_device(
+        device: &impl AsRawFd,
+        offset: u64,
+        stride: u32,
+        (width, height): (u32, u32),
+        format: Format,
+        unmapper: &Unmapper,
+    ) -> std::io::Result<Self> {
+        let stride = stride as usize;
+        let length = stride.checked_mul(height as usize).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let map = MmapOptions::new().offset(offset).len(length).map_raw(device.as_raw_fd())?;
         let layout = Layout { width, height, stride, offset: 0, format };
         Ok(Self { mapping: Mapping::new(map, unmapper), layout })
     }

@@ -89,6 +89,20 @@ impl Default for HeadlessConfig {
     }
 }
 
+/// The screens of a card.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KmsConfig {
+    /// Whether commits are atomic where the driver has that.
+    atomic: bool,
+}
+
+impl Default for KmsConfig {
+    fn default() -> Self {
+        Self { atomic: true }
+    }
+}
+
 /// The file as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +111,7 @@ struct File {
     socket_mode: Option<String>,
     background: Colour,
     headless: HeadlessConfig,
+    kms: KmsConfig,
     limits: Overrides,
     user: HashMap<String, Overrides>,
     group: HashMap<String, Overrides>,
@@ -113,6 +128,8 @@ pub struct Config {
     pub background: Colour,
     /// The headless output.
     pub headless: HeadlessConfig,
+    /// Whether commits to a card may not be atomic.
+    pub legacy_kms: bool,
     /// Who may what.
     pub policy: Policy,
 }
@@ -133,6 +150,7 @@ impl Config {
             socket_mode: None,
             background: Colour::default(),
             headless: HeadlessConfig::default(),
+            legacy_kms: false,
             policy: Policy { own_user, ..Policy::default() },
         }
     }
@@ -166,6 +184,7 @@ impl Config {
             socket_mode: mode.transpose()?,
             background: file.background,
             headless: file.headless,
+            legacy_kms: !file.kms.atomic,
             policy,
         })
     }

@@ -5,7 +5,7 @@
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
-use blitd_protocol::value::{ClockSource, NotShown, Path};
+use blitd_protocol::value::{Backend, ClockSource, NotShown, Path};
 
 use nix::sys::epoll::EpollFlags;
 
@@ -63,14 +63,30 @@ impl Server {
         let flipped =
             self.rooms.outputs.iter_mut().map(|output| output.flip(now)).fold(false, |any, one| any | one);
         if flipped {
-            let mut waiting: Vec<ConnectionId> =
-                self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
-            waiting.sort_unstable();
-            for id in waiting {
-                self.step(id);
-            }
+            self.tell_syncing();
         }
         flipped
+    }
+
+    /// Takes note of the frames that the display says are on the glass.
+    pub(super) fn take_flips(&mut self) {
+        self.heard = true;
+        for (id, flip) in self.rooms.display.flips() {
+            if let Some(output) = self.rooms.outputs.iter_mut().find(|output| output.id() == id) {
+                output.flipped(flip);
+            }
+        }
+        self.tell_syncing();
+    }
+
+    /// Tells those who wait for a frame.
+    fn tell_syncing(&mut self) {
+        let mut waiting: Vec<ConnectionId> =
+            self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            self.step(id);
+        }
     }
 
     /// Does one slice of work, if there is any.
@@ -106,7 +122,11 @@ impl Server {
                 0
             }
         };
-        output.commit(rooms.clock.now(), bytes);
+        let (picture, damage) = output.commit(rooms.clock.now(), bytes);
+        if let Err(error) = rooms.display.show(output.id(), &picture, &damage) {
+            tracing::warn!("{error}");
+            output.refused();
+        }
     }
 
     fn request_slice(&mut self, turn: Turn) {
@@ -244,14 +264,17 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
         },
         Work::Sync { output, generation } => {
             let output = rooms.outputs.iter().find(|candidate| candidate.id() == *output);
-            let flip = output.and_then(|output: &Output| Some((output.id(), output.shown(*generation)?)));
+            let flip = output.and_then(|output: &Output| Some((output, output.shown(*generation)?)));
             Ok(flip.map_or(Progress::Blocked, |(output, flip)| {
                 Progress::Answered(Reply::Shown(Shown {
-                    output,
+                    output: output.id(),
                     reason: NotShown::Shown,
                     sequence: flip.sequence,
                     time: flip.time,
-                    clock: ClockSource::Daemon,
+                    clock: match output.screen().backend {
+                        Backend::Kms => ClockSource::Hardware,
+                        Backend::Headless => ClockSource::Daemon,
+                    },
                 }))
             }))
         }

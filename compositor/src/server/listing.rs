@@ -36,7 +36,7 @@ fn output_record(output: &Output, background: u32) -> OutputRecord {
         output: output.id().into(),
         width: screen.width.into(),
         height: screen.height.into(),
-        refresh: screen.refresh.saturating_mul(1000).into(),
+        refresh: screen.refresh.into(),
         background: background.into(),
         fourcc: Format::Xrgb8888.fourcc().into(),
         backend: screen.backend.number(),

@@ -34,7 +34,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use crate::client::{Client, Incoming};
 use crate::clock::Clock;
 use crate::display::output::Output;
-use crate::display::{BackendChoice, Display, DisplayError};
+use crate::display::{Display, DisplayError, Wish};
 use crate::memory::guard;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
@@ -67,6 +67,7 @@ struct Rooms {
     accounts: Accounts,
     scene: Scene<Rc<Storage>>,
     compositions: Compositions,
+    display: Display,
     outputs: Vec<Output>,
     unmapper: Unmapper,
     background: u32,
@@ -132,11 +133,11 @@ impl Daemon {
     ///
     /// # Errors
     /// Why it cannot run.
-    pub fn new(config: Config, backend: BackendChoice, clock: Clock) -> Result<Self, ServerError> {
+    pub fn new(config: Config, wish: &Wish, clock: Clock) -> Result<Self, ServerError> {
         guard::install().map_err(ServerError::system("installing the SIGBUS handler"))?;
         let unmapper = Unmapper::start();
         let now = clock.now();
-        let outputs = Display::open(backend, config.headless)?.outputs(now, &unmapper)?;
+        let (display, outputs) = Display::open(wish, now, &unmapper)?;
         for output in &outputs {
             let screen = output.screen();
             tracing::info!(
@@ -145,7 +146,7 @@ impl Daemon {
                 screen.name,
                 screen.width,
                 screen.height,
-                screen.refresh
+                f64::from(screen.refresh) / 1000.0
             );
         }
         let epoll =
@@ -153,11 +154,16 @@ impl Daemon {
         let event_loop = EventLoop::try_new()?;
         let inner = epoll.0.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
         insert(&event_loop.handle(), inner, |server| server.read_clients())?;
+        if let Some(card) = display.descriptor() {
+            let card = card.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
+            insert(&event_loop.handle(), card, |server| server.take_flips())?;
+        }
         let rooms = Rooms {
             policy: config.policy,
             accounts: Accounts::default(),
             scene: Scene::default(),
             compositions: Compositions::default(),
+            display,
             outputs,
             unmapper,
             background: config.background.0,

@@ -29,6 +29,11 @@ pub(crate) struct Arguments {
     program: Vec<String>,
 }
 
+/// Sees to it that the guest can be booted.
+pub(crate) fn prepare() -> Result<(), TaskError> {
+    kernel::built().map(drop)
+}
+
 /// Runs a program in the guest, as root, in the current folder, and ends with its exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, TaskError> {
     let kernel = kernel::built()?;

@@ -1,0 +1,266 @@
+//! Which connectors are driven, by which CRTC and primary plane, in which mode. Pure, on plain structs.
+//!
+//! Numbers of objects are the kernel's; possible CRTCs are the kernel's bit masks over the order of the card's CRTCs
+//! (`drm_mode_get_encoder`, `drm_mode_get_plane`).
+
+use std::str::FromStr;
+
+/// A mode of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames in 1000 seconds.
+    pub refresh: u32,
+    /// Whether the screen prefers it.
+    pub is_preferred: bool,
+}
+
+/// A connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connector {
+    /// Its number.
+    pub id: u32,
+    /// Whether a screen is plugged in.
+    pub is_connected: bool,
+    /// The CRTCs that can drive it.
+    pub possible_crtcs: u32,
+    /// Its modes, in the kernel's order.
+    pub modes: Vec<Mode>,
+}
+
+/// A primary plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrimaryPlane {
+    /// Its number.
+    pub id: u32,
+    /// The CRTCs that it can be put on.
+    pub possible_crtcs: u32,
+}
+
+/// What a card has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    /// Its connectors.
+    pub connectors: Vec<Connector>,
+    /// Its CRTCs, in the kernel's order.
+    pub crtcs: Vec<u32>,
+    /// Its primary planes; none where the card is not atomic.
+    pub planes: Vec<PrimaryPlane>,
+}
+
+/// A mode that somebody asks for, written `WIDTHxHEIGHT` or `WIDTHxHEIGHT@HERTZ`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModeWish {
+    width: u32,
+    height: u32,
+    /// Frames in 1000 seconds.
+    refresh: Option<u32>,
+}
+
+impl FromStr for ModeWish {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (size, refresh) = match text.split_once('@') {
+            Some((size, refresh)) => (size, Some(refresh)),
+            None => (text, None),
+        };
+        let parsed = || {
+            let (width, height) = size.split_once('x')?;
+            let refresh = match refresh {
+                None => None,
+                Some(hertz) => {
+                    let hertz: f64 = hertz.parse().ok().filter(|hertz| (1.0..1000.0).contains(hertz))?;
+                    Some((hertz * 1000.0).round() as u32)
+                }
+            };
+            Some(Self { width: width.parse().ok()?, height: height.parse().ok()?, refresh })
+        };
+        parsed().ok_or_else(|| format!("{text:?} is no mode: write WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ"))
+    }
+}
+
+impl std::fmt::Display for ModeWish {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}", self.width, self.height)?;
+        self.refresh.map_or(Ok(()), |refresh| write!(formatter, "@{}", f64::from(refresh) / 1000.0))
+    }
+}
+
+/// A refresh rate counts as the one asked for where it is off by less than this, in frames in 1000 seconds: 59.94 is
+/// meant by 60 where there is nothing nearer.
+const NEAR: u32 = 1000;
+
+impl Connector {
+    /// The mode to use, as an index: the one asked for, where it has that; else the preferred; else the largest, and of
+    /// these the fastest. `None` where it has none.
+    pub fn choose_mode(&self, wish: Option<ModeWish>) -> Option<usize> {
+        let asked = wish.and_then(|wish| self.find(wish));
+        let preferred = || self.modes.iter().position(|mode| mode.is_preferred);
+        let largest = || {
+            let size = |mode: &Mode| (u64::from(mode.width) * u64::from(mode.height), mode.refresh);
+            // Of equals the first, as the kernel sorts them.
+            (0..self.modes.len()).rev().max_by_key(|index| size(&self.modes[*index]))
+        };
+        asked.or_else(preferred).or_else(largest)
+    }
+
+    fn find(&self, wish: ModeWish) -> Option<usize> {
+        let fitting = self.modes.iter().enumerate().filter(|(_, mode)| {
+            (mode.width, mode.height) == (wish.width, wish.height)
+                && wish.refresh.is_none_or(|refresh| mode.refresh.abs_diff(refresh) < NEAR)
+        });
+        fitting
+            .min_by_key(|(_, mode)| match wish.refresh {
+                Some(refresh) => mode.refresh.abs_diff(refresh),
+                None => u32::MAX - mode.refresh,
+            })
+            .map(|(index, _)| index)
+    }
+}
+
+/// What drives one connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The connector's number.
+    pub connector: u32,
+    /// The CRTC's number.
+    pub crtc: u32,
+    /// The primary plane's number; `None` where the card is not atomic.
+    pub plane: Option<u32>,
+    /// Which of the connector's modes.
+    pub mode: usize,
+}
+
+/// Routes as many connected connectors as can be. Those that `kept` routes already stay as they are.
+pub fn route(card: &Card, kept: &[Route], wish: Option<ModeWish>) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    let wanted: Vec<(&Connector, usize)> = card
+        .connectors
+        .iter()
+        .filter(|connector| connector.is_connected)
+        .filter_map(|connector| Some((connector, connector.choose_mode(wish)?)))
+        .collect();
+    for (connector, mode) in &wanted {
+        let same = |route: &&Route| route.connector == connector.id;
+        routes.extend(kept.iter().find(same).map(|route| Route { mode: *mode, ..*route }));
+    }
+    let rest: Vec<_> = wanted
+        .into_iter()
+        .filter(|(connector, _)| routes.iter().all(|route| route.connector != connector.id))
+        .collect();
+    best(card, &rest, &mut routes)
+}
+
+/// The longest list of routes that begins with `routes`. Cards have a handful of connectors, so every way is tried.
+fn best(card: &Card, rest: &[(&Connector, usize)], routes: &mut Vec<Route>) -> Vec<Route> {
+    let Some(((connector, mode), rest)) = rest.split_first() else { return routes.clone() };
+    let mut found = best_without(card, rest, routes);
+    for (index, crtc) in card.crtcs.iter().enumerate().take(32) {
+        let bit = 1 << index;
+        if connector.possible_crtcs & bit == 0 || routes.iter().any(|route| route.crtc == *crtc) {
+            continue;
+        }
+        let free = |plane: &&PrimaryPlane| {
+            plane.possible_crtcs & bit != 0 && routes.iter().all(|route| route.plane != Some(plane.id))
+        };
+        let plane = card.planes.iter().find(free).map(|plane| plane.id);
+        if plane.is_none() && !card.planes.is_empty() {
+            continue;
+        }
+        routes.push(Route { connector: connector.id, crtc: *crtc, plane, mode: *mode });
+        let longer = best(card, rest, routes);
+        routes.pop();
+        if longer.len() > found.len() {
+            found = longer;
+        }
+    }
+    found
+}
+
+fn best_without(card: &Card, rest: &[(&Connector, usize)], routes: &mut Vec<Route>) -> Vec<Route> {
+    // Leaving a connector out is only ever better where there are not enough CRTCs for all.
+    if rest.is_empty() { routes.clone() } else { best(card, rest, routes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(width: u32, height: u32, refresh: u32) -> Mode {
+        Mode { width, height, refresh, is_preferred: false }
+    }
+
+    fn connector(id: u32, possible_crtcs: u32) -> Connector {
+        Connector { id, is_connected: true, possible_crtcs, modes: vec![mode(640, 480, 60_000)] }
+    }
+
+    fn card(connectors: Vec<Connector>, crtcs: &[u32]) -> Card {
+        let plane =
+            |(index, crtc): (usize, &u32)| PrimaryPlane { id: crtc + 100, possible_crtcs: 1 << index };
+        Card { connectors, crtcs: crtcs.to_vec(), planes: crtcs.iter().enumerate().map(plane).collect() }
+    }
+
+    #[test]
+    fn the_mode_asked_for_then_the_preferred_then_the_largest() {
+        let mut connector = connector(1, 1);
+        connector.modes = vec![
+            mode(1920, 1080, 59_940),
+            mode(1920, 1080, 60_000),
+            mode(1280, 720, 60_000),
+            mode(1280, 720, 50_000),
+        ];
+        let chosen = |connector: &Connector, wish: &str| connector.choose_mode(wish.parse().ok());
+        assert_eq!(chosen(&connector, "1920x1080@59.94"), Some(0));
+        assert_eq!(chosen(&connector, "1920x1080@60"), Some(1));
+        assert_eq!(chosen(&connector, "1280x720"), Some(2), "the fastest where none is named");
+        assert_eq!(chosen(&connector, "1280x720@50"), Some(3));
+        assert_eq!(
+            chosen(&connector, "800x600"),
+            Some(1),
+            "the largest and fastest where there is no such mode"
+        );
+        connector.modes[2].is_preferred = true;
+        assert_eq!(connector.choose_mode(None), Some(2));
+        connector.modes.clear();
+        assert_eq!(connector.choose_mode(None), None);
+    }
+
+    #[test]
+    fn wishes_are_read_or_refused() {
+        assert_eq!("640x480@59.94".parse::<ModeWish>().unwrap().to_string(), "640x480@59.94");
+        for text in ["", "640", "640x", "640x480@", "640x480@0", "x@60", "640x480@fast"] {
+            assert!(text.parse::<ModeWish>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn connectors_share_no_crtc() {
+        let card = card(vec![connector(1, 0b11), connector(2, 0b01)], &[10, 11]);
+        let routes = route(&card, &[], None);
+        let pairs: Vec<_> = routes.iter().map(|route| (route.connector, route.crtc, route.plane)).collect();
+        assert_eq!(pairs, [(1, 11, Some(111)), (2, 10, Some(110))], "the first makes room for the second");
+    }
+
+    #[test]
+    fn what_cannot_be_driven_is_left_out() {
+        let mut dark = connector(3, 0b11);
+        dark.is_connected = false;
+        let card = card(vec![connector(1, 0b11), connector(2, 0b11), dark, connector(4, 0b11)], &[10, 11]);
+        let routes = route(&card, &[], None);
+        assert_eq!(routes.len(), 2);
+        assert!(routes.iter().all(|route| route.connector != 3));
+    }
+
+    #[test]
+    fn what_is_lit_stays_where_it_is() {
+        let card = card(vec![connector(1, 0b11), connector(2, 0b11)], &[10, 11]);
+        let kept = Route { connector: 2, crtc: 10, plane: Some(110), mode: 0 };
+        let routes = route(&card, &[kept], None);
+        assert_eq!(routes[0], kept);
+        assert_eq!((routes[1].connector, routes[1].crtc), (1, 11));
+    }
+}
