@@ -393,5 +393,4 @@ impl Regions {
 }
 
 #[cfg(test)]
-#[path = "region_tests.rs"]
 mod tests;
