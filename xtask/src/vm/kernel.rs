@@ -44,19 +44,16 @@ const RUNNING: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "busybox-static"],
 };
 
-/// The list of packages, without which none can be installed or fetched.
-const LISTS: Tool = Tool { probe: &["apt-cache", "show", SOURCE], install: &["apt-get", "update"] };
-
 /// The kernel, which is built first where it is not there yet.
 pub(super) fn built() -> Result<PathBuf, TaskError> {
-    ensure(&RUNNING).or_else(|_| ensure(&LISTS).and_then(|()| ensure(&RUNNING)))?;
+    ensure(&RUNNING).or_else(|_| update_lists().and_then(|()| ensure(&RUNNING)))?;
     let folder = cache()?.join(format!("uml-{:016x}", fingerprint()));
     let kernel = folder.join("linux");
     if kernel.exists() {
         return Ok(kernel);
     }
     eprintln!("== building a kernel for the guest, once for this machine, in {}", folder.display());
-    ensure(&LISTS)?;
+    update_lists()?;
     ensure(&BUILDING)?;
     let begun = Instant::now();
     let work = folder.join("build");
@@ -85,6 +82,12 @@ pub(super) fn built() -> Result<PathBuf, TaskError> {
     let _ = fs::remove_dir_all(&work);
     eprintln!("== the kernel took {} s", begun.elapsed().as_secs());
     Ok(kernel)
+}
+
+/// Brings the lists of packages up to date: without them none can be installed or fetched, and old ones name packages that
+/// are there no more.
+fn update_lists() -> Result<(), TaskError> {
+    run(Command::new("apt-get").args(["-qq", "update"]))
 }
 
 /// Where what is worth keeping is kept, as the XDG base directory specification has it.
