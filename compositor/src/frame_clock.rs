@@ -71,6 +71,11 @@ impl FrameClock {
         self.state == State::Idle
     }
 
+    /// Whether a frame waits for its vblank.
+    pub fn is_committed(&self) -> bool {
+        matches!(self.state, State::Committed { .. })
+    }
+
     /// A frame begins.
     pub fn begin(&mut self) {
         debug_assert_eq!(self.state, State::Idle, "one frame at a time");

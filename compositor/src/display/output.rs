@@ -156,8 +156,14 @@ impl Output {
         flip.inspect(|flip| self.flipped(*flip)).is_some()
     }
 
-    /// A frame has come on the glass, as the display tells.
-    pub fn flipped(&mut self, flip: Flip) {
+    /// A frame has come on the glass, as the display tells. Where none was on its way, that means nothing.
+    pub fn flipped_by_display(&mut self, flip: Flip) {
+        if self.clock.is_committed() {
+            self.flipped(flip);
+        }
+    }
+
+    fn flipped(&mut self, flip: Flip) {
         self.clock.flipped();
         std::mem::swap(&mut self.on_glass, &mut self.back);
         self.shown_generation = self.frame_generation;

@@ -73,7 +73,7 @@ impl Server {
         self.heard = true;
         for (id, flip) in self.rooms.display.flips() {
             if let Some(output) = self.rooms.outputs.iter_mut().find(|output| output.id() == id) {
-                output.flipped(flip);
+                output.flipped_by_display(flip);
             }
         }
         self.tell_syncing();
