@@ -4,6 +4,7 @@
 //!   behind `&` or `&mut`; it is behind these.
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//! - [`turn`]: pictures turned by one of the eight transforms.
 //!
 //! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
 //! Kernels are plain loops, which the compiler turns into SSE2 (the least that x86-64 has): a copy runs at the
@@ -16,4 +17,5 @@ compile_error!("DRM formats are little-endian words, and so are the words that t
 
 pub mod blit;
 pub mod pixel;
+pub mod turn;
 pub mod view;
