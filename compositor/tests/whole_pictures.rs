@@ -81,22 +81,6 @@ fn check_whole(words: &[u32], what: &str) {
     }
 }
 
-/// What is on the glass.
-fn glass(fixture: &mut Fixture) -> Vec<u32> {
-    let mut bytes = vec![0; (SIZE.0 * SIZE.1 * 4) as usize];
-    let layout = Layout {
-        width: SIZE.0,
-        height: SIZE.1,
-        stride: SIZE.0 as usize * 4,
-        offset: 0,
-        format: Format::Xrgb8888,
-    };
-    let storage = fixture.daemon.server().outputs()[0].on_glass();
-    let mut picture = PictureMut::new(ViewMut::from_slice(&mut bytes), layout).unwrap();
-    convert(&storage.picture().unwrap(), (0, 0), &mut picture, storage.bounds());
-    bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
-}
-
 #[test]
 fn under_load_with_clients_killed_at_random_moments() {
     let mut fixture = Fixture::new(SIZE.0, SIZE.1);
@@ -146,7 +130,7 @@ fn under_load_with_clients_killed_at_random_moments() {
         }
         let now = fixture.daemon.server().outputs()[0].frames();
         if now != seen {
-            check_whole(&glass(&mut fixture), "a frame");
+            check_whole(&fixture.glass(0), "a frame");
             (frames, seen) = (frames + 1, now);
         }
     }
@@ -177,10 +161,10 @@ fn a_frame_that_has_begun_shows_what_was_there_then() {
     }
     assert!(turns <= 3, "the small one took {turns} turns");
     fixture.vblank();
-    let first = glass(&mut fixture);
+    let first = fixture.glass(0);
     assert!(first.iter().all(|word| *word == BACKGROUND | 6), "the frame is as it was when it began");
     fixture.vblank();
-    let second = glass(&mut fixture);
+    let second = fixture.glass(0);
     let split = (SIZE.0 * (SIZE.1 - 10)) as usize;
     assert!(second[..split].iter().all(|word| *word == BACKGROUND | 6));
     assert!(second[split..].iter().all(|word| *word == BACKGROUND | 7));

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::setup::{GBM, ensure};
 use crate::tools::{Daemon, Process, TaskError, build_release, folder, run as run_command};
 
 /// How the demo is shown.
@@ -20,6 +21,7 @@ pub(crate) struct Arguments {
 
 /// Runs the demo; the last line that it prints is the path of the picture.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
+    ensure(&GBM)?;
     let programs = build_release(&["blitd", "blitctl", "blitd-demos"])?;
     let folder = folder("demo")?;
     let scene = folder.join("landscape.png");

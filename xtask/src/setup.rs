@@ -5,7 +5,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::tools::TaskError;
+use crate::tools::{TaskError, run};
 
 /// Something that a task needs.
 pub(crate) struct Tool {
@@ -29,6 +29,18 @@ pub(crate) const PYTHON: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "python3"],
 };
 
+/// The library that a card's buffers can come from: the only one that blitd is linked with.
+pub(crate) const GBM: Tool = Tool {
+    probe: &["sh", "-c", "test -e \"$(cc -print-file-name=libgbm.so)\""],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libgbm-dev"],
+};
+
+/// The driver of that library for cards that cannot draw, for tests.
+pub(crate) const GBM_DRIVER: Tool = Tool {
+    probe: &["sh", "-c", "ls /usr/lib/*/dri/kms_swrast_dri.so"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libgl1-mesa-dri"],
+};
+
 fn succeeds(words: &[&str], quiet: bool) -> bool {
     let [program, arguments @ ..] = words else { return false };
     let mut command = Command::new(program);
@@ -46,10 +58,18 @@ pub(crate) fn ensure(tool: &Tool) -> Result<(), TaskError> {
     }
     let line = tool.install.join(" ");
     eprintln!("== {} is not there: {line}", tool.probe.join(" "));
-    if succeeds(tool.install, false) && succeeds(tool.probe, true) {
+    let install = || succeeds(tool.install, false) && succeeds(tool.probe, true);
+    // A machine that is new has no list of packages, and one that is old has one that is out of date.
+    if install() || (tool.install.first() == Some(&"apt-get") && update_lists().is_ok() && install()) {
         return Ok(());
     }
     Err(TaskError::Expected(format!("something is missing that could not be installed; please run: {line}")))
+}
+
+/// Brings the lists of packages up to date: without them none can be installed or fetched, and old ones name packages that
+/// are there no more.
+pub(crate) fn update_lists() -> Result<(), TaskError> {
+    run(Command::new("apt-get").args(["-qq", "update"]))
 }
 
 /// Whether a tool that is not insisted on is there.

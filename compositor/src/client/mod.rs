@@ -145,6 +145,10 @@ pub struct Client {
     mode: Option<Mode>,
     /// It has broken the protocol: once it has been told so, it goes.
     is_faulty: bool,
+    /// It has been welcomed: pulses may be sent to it.
+    is_welcome: bool,
+    /// It has yet to be told that the outputs have changed.
+    has_pulse: bool,
     name: Name,
     waiting_bytes: usize,
     waiting_descriptors: usize,
@@ -180,6 +184,8 @@ impl Client {
             limits,
             mode: None,
             is_faulty: false,
+            is_welcome: false,
+            has_pulse: false,
             name: Name::default(),
             waiting_bytes: 0,
             waiting_descriptors: 0,
@@ -342,6 +348,13 @@ impl Client {
             self.refused += 1;
         }
         self.endpoint.queue(|out| reply.encode(serial, out));
+        self.is_welcome |= matches!(reply, Reply::Welcome(_));
+    }
+
+    /// The outputs have changed, of which it is told with what is sent next. However often they change until then, it is
+    /// told once.
+    pub const fn outputs_changed(&mut self) {
+        self.has_pulse = true;
     }
 
     /// Sends what it takes of its replies.
@@ -349,6 +362,10 @@ impl Client {
     /// # Errors
     /// The connection ends.
     pub fn flush(&mut self) -> Result<(), Ending> {
+        if self.has_pulse && self.is_welcome && !self.is_stalled() {
+            self.has_pulse = false;
+            self.endpoint.queue(|out| Reply::OutputsChanged.encode(0, out));
+        }
         match self.endpoint.flush(Wait::Return) {
             Ok(_) => Ok(()),
             Err(TransportError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {

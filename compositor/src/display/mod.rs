@@ -14,21 +14,22 @@ use std::rc::Rc;
 use blitd_protocol::image::Format;
 use blitd_protocol::value::{Backend, Name};
 
-use crate::frame_clock::{Flip, FrameClock};
+use crate::frame_clock::FrameClock;
 use crate::memory::storage::{Storage, StorageError};
 use crate::memory::unmap::Unmapper;
-use crate::policy::config::HeadlessConfig;
+use crate::policy::config::{BufferChoice, Config, HeadlessConfig};
+use crate::policy::outputs::OutputConfigs;
 use crate::scene::OutputId;
 use crate::scene::area::Area;
-use kms::Kms;
 use kms::device::{Device, KmsError};
-use kms::select::ModeWish;
+use kms::monitor::Monitor;
+use kms::{HeadChange, HeadFlip, HeadScreen, Kms};
 use output::{Output, Screen};
 
 /// Which backend is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum BackendChoice {
-    /// A DRM card where there is one with a screen, else headless.
+    /// A DRM card where there is one, else headless.
     #[default]
     Auto,
     /// A DRM card.
@@ -46,10 +47,26 @@ pub struct Wish {
     pub headless: HeadlessConfig,
     /// The card, as a file of /dev/dri.
     pub card: Option<PathBuf>,
-    /// The mode of its screens.
-    pub mode: Option<ModeWish>,
     /// Whether commits may not be atomic.
     pub legacy: bool,
+    /// Which of a card's buffers pictures are made in.
+    pub buffers: BufferChoice,
+    /// What outputs are to be like.
+    pub outputs: OutputConfigs,
+}
+
+impl Wish {
+    /// What a configuration says.
+    pub fn configured(config: &Config, backend: BackendChoice) -> Self {
+        Self {
+            backend,
+            headless: config.headless,
+            card: None,
+            legacy: config.legacy_kms,
+            buffers: config.buffers,
+            outputs: config.outputs.clone(),
+        }
+    }
 }
 
 /// Why there is no display.
@@ -67,47 +84,65 @@ pub enum DisplayError {
 #[derive(Debug)]
 pub enum Display {
     /// The screens of a DRM card.
-    Kms(Kms),
+    Kms(Box<Kms>),
     /// Memory, and a timer for a vblank.
     Headless,
 }
 
+/// What has become of the outputs.
+#[derive(Debug)]
+pub enum Change {
+    /// One has come. Where there is one of its number, it is that one with another mode.
+    Came(Box<Output>),
+    /// One has gone.
+    Went(OutputId),
+}
+
 impl Display {
-    /// Finds a display, and its outputs as they are at `now`.
+    /// Finds a display, and its outputs as they are at `now`. A card may have none yet.
     ///
     /// # Errors
     /// There is none, or no memory for its outputs.
-    pub fn open(wish: &Wish, now: u64, unmapper: &Unmapper) -> Result<(Self, Vec<Output>), DisplayError> {
-        let card = || -> Result<Kms, KmsError> {
-            Kms::new(Device::open(wish.card.as_deref(), !wish.legacy)?, wish.mode, unmapper)
-        };
-        let kms = match wish.backend {
+    pub fn open(wish: &Wish, now: u64, unmapper: &Unmapper) -> Result<(Self, Vec<Change>), DisplayError> {
+        let card = || Device::open(wish.card.as_deref(), !wish.legacy);
+        let device = match wish.backend {
             BackendChoice::Headless => None,
             BackendChoice::Kms => Some(card()?),
             BackendChoice::Auto => match card() {
-                Ok(kms) => Some(kms),
-                Err(error @ (KmsError::NoCard | KmsError::NoMode { .. })) => {
+                Ok(device) => Some(device),
+                Err(error @ KmsError::NoCard) => {
                     tracing::info!("{error}: headless");
                     None
                 }
                 Err(error) => return Err(error.into()),
             },
         };
-        let Some(kms) = kms else {
-            return Ok((Self::Headless, vec![headless(wish.headless, now, unmapper)?]));
+        let Some(device) = device else {
+            let output = headless(wish, now, unmapper)?;
+            return Ok((Self::Headless, vec![Change::Came(Box::new(output))]));
         };
-        let outputs = kms.screens().map(|head| {
-            let screen = Screen {
-                name: Name::new(&head.name),
-                backend: Backend::Kms,
-                width: head.width,
-                height: head.height,
-                refresh: head.refresh,
-            };
-            Output::new(head.output, screen, FrameClock::driven(), head.buffers, now)
-        });
-        let outputs = outputs.collect();
-        Ok((Self::Kms(kms), outputs))
+        let path = device.path().display().to_string();
+        let kms = Kms::new(device, wish.buffers, wish.outputs.clone(), unmapper);
+        let mut display = Self::Kms(Box::new(kms));
+        let changes = display.rescan(now)?;
+        if changes.is_empty() {
+            tracing::info!("{path}: no screen can be shown on yet: waiting for one");
+        }
+        Ok((display, changes))
+    }
+
+    /// Looks which screens are plugged in, and what has changed since the last look.
+    ///
+    /// # Errors
+    /// The card does not tell.
+    pub fn rescan(&mut self, now: u64) -> Result<Vec<Change>, KmsError> {
+        let Self::Kms(kms) = self else { return Ok(Vec::new()) };
+        let changes = kms.rescan()?;
+        let change = |change| match change {
+            HeadChange::Came(head) => Change::Came(Box::new(output(head, kms.configs(), now))),
+            HeadChange::Went(output) => Change::Went(output),
+        };
+        Ok(changes.into_iter().map(change).collect())
     }
 
     /// Puts a composed picture on the glass of an output with the next vblank.
@@ -123,30 +158,84 @@ impl Display {
     }
 
     /// The pictures that have come on the glass since the last call.
-    pub fn flips(&mut self) -> Vec<(OutputId, Flip)> {
+    pub fn flips(&mut self) -> Vec<HeadFlip> {
         match self {
             Self::Kms(kms) => kms.flips(),
             Self::Headless => Vec::new(),
         }
     }
 
+    /// Lets somebody else drive the card.
+    pub fn release(&mut self) {
+        match self {
+            Self::Kms(kms) => kms.release(),
+            Self::Headless => {}
+        }
+    }
+
+    /// Drives the card again. Every screen is lit anew with its next picture.
+    ///
+    /// # Errors
+    /// Somebody else drives it.
+    pub fn acquire(&mut self) -> Result<(), KmsError> {
+        match self {
+            Self::Kms(kms) => kms.acquire(),
+            Self::Headless => Ok(()),
+        }
+    }
+
     /// What is readable when there are flips.
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub fn flip_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Kms(kms) => Some(kms.device().as_fd()),
             Self::Headless => None,
         }
     }
+
+    /// What is readable when screens may have come or gone.
+    pub fn monitor_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Kms(kms) => kms.monitor().map(AsFd::as_fd),
+            Self::Headless => None,
+        }
+    }
+
+    /// Whether screens may have come or gone since the last call.
+    pub fn has_changed(&self) -> bool {
+        match self {
+            Self::Kms(kms) => kms.monitor().is_some_and(Monitor::card_has_changed),
+            Self::Headless => false,
+        }
+    }
 }
 
-fn headless(config: HeadlessConfig, now: u64, unmapper: &Unmapper) -> Result<Output, StorageError> {
-    let HeadlessConfig { size, refresh } = config;
+fn output(head: HeadScreen, configs: &OutputConfigs, now: u64) -> Output {
+    let config = configs.of(&head.name);
     let screen = Screen {
-        name: Name::new("headless-1"),
+        name: Name::new(&head.name),
+        backend: Backend::Kms,
+        mode: head.mode,
+        refresh: head.refresh,
+        transform: config.transform,
+        place: config.place,
+        background: config.background,
+    };
+    Output::new(head.output, screen, FrameClock::driven(now, head.refresh), head.buffers, now)
+}
+
+fn headless(wish: &Wish, now: u64, unmapper: &Unmapper) -> Result<Output, StorageError> {
+    let HeadlessConfig { size, refresh } = wish.headless;
+    let refresh = refresh.saturating_mul(1000);
+    let name = "headless-1";
+    let config = wish.outputs.of(name);
+    let screen = Screen {
+        name: Name::new(name),
         backend: Backend::Headless,
-        width: size.width,
-        height: size.height,
-        refresh: refresh.saturating_mul(1000),
+        mode: (size.width, size.height),
+        refresh,
+        transform: config.transform,
+        place: config.place,
+        background: config.background,
     };
     let buffer = || Storage::new(size.width, size.height, Format::Xrgb8888, unmapper).map(Rc::new);
     Ok(Output::new(1, screen, FrameClock::paced(now, refresh), [buffer()?, buffer()?], now))

@@ -5,14 +5,15 @@
 
 use std::rc::Rc;
 
+use blitd_pixels::turn::{turned, turned_size};
 use blitd_protocol::image::Rectangle;
-use blitd_protocol::value::{Backend, Name};
+use blitd_protocol::value::{Backend, Name, Transform};
 
 use crate::frame_clock::{Flip, FrameClock};
 use crate::memory::storage::Storage;
 use crate::scene::area::Area;
 use crate::scene::{MOST_RECTANGLES, OutputId, Placed};
-use crate::work::composition::Composition;
+use crate::work::composition::{Composition, Turn};
 use crate::work::compositions::CompositionId;
 
 /// What does not change while an output is there.
@@ -22,12 +23,30 @@ pub struct Screen {
     pub name: Name,
     /// What drives it.
     pub backend: Backend,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
+    /// Width and height of the mode, in pixels.
+    pub mode: (u32, u32),
     /// Frames in 1000 seconds.
     pub refresh: u32,
+    /// How pictures are turned on their way to it.
+    pub transform: Transform,
+    /// Where it is in the plane that it shares with others.
+    pub place: Option<(i32, i32)>,
+    /// The colour under all layers, as an XRGB8888 word.
+    pub background: u32,
+}
+
+impl Screen {
+    /// Width and height of the pictures that it shows, before they are turned.
+    pub const fn size(&self) -> (u32, u32) {
+        // A quarter back exchanges the same as a quarter on.
+        turned_size(self.mode, self.transform)
+    }
+
+    /// A picture's rectangle, at the origin.
+    pub const fn bounds(&self) -> Rectangle {
+        let (width, height) = self.size();
+        Rectangle::from_size(width, height)
+    }
 }
 
 #[derive(Debug)]
@@ -42,6 +61,8 @@ pub struct Output {
     id: OutputId,
     screen: Screen,
     clock: FrameClock,
+    /// Whether it shows nothing for the moment, such as while another VT is in front.
+    is_off: bool,
     on_glass: Buffer,
     back: Buffer,
     /// What has changed since the frame before began: what the glass is to be told.
@@ -61,12 +82,13 @@ pub struct Output {
 impl Output {
     /// An output of these buffers, whose first frame has yet to be composed.
     pub fn new(id: OutputId, screen: Screen, clock: FrameClock, buffers: [Rc<Storage>; 2], now: u64) -> Self {
-        let buffer = |storage: Rc<Storage>| Buffer { stale: storage.bounds().into(), storage };
+        let buffer = |storage: Rc<Storage>| Buffer { stale: screen.bounds().into(), storage };
         let [first, second] = buffers.map(buffer);
         Self {
             id,
             screen,
             clock,
+            is_off: false,
             on_glass: first,
             back: second,
             changed: Area::default(),
@@ -75,7 +97,7 @@ impl Output {
             generation: 1,
             frame_generation: 0,
             shown_generation: 0,
-            last_flip: Flip { sequence: 0, time: now },
+            last_flip: Flip { sequence: 0, time: now, is_hardware: false },
             frames: 0,
             composed: 0,
         }
@@ -93,7 +115,7 @@ impl Output {
 
     /// Its rectangle, at the origin.
     pub const fn bounds(&self) -> Rectangle {
-        Rectangle::from_size(self.screen.width, self.screen.height)
+        self.screen.bounds()
     }
 
     /// Takes note that pixels of the picture have changed.
@@ -106,17 +128,53 @@ impl Output {
         }
     }
 
-    /// Whether a frame may begin and would show something new.
-    pub fn wants_frame(&self) -> bool {
-        self.clock.is_idle() && self.generation > self.frame_generation
+    /// Takes note that all of the picture has to be composed again.
+    pub fn damage_whole(&mut self) {
+        self.damage(self.bounds());
+    }
+
+    /// Goes on where an output of the same number has ended: who waits for a change that it has not shown waits on.
+    pub fn succeed(&mut self, before: &Self) {
+        self.generation = before.generation + 1;
+        self.shown_generation = before.shown_generation;
+        self.frames = before.frames;
+        self.composed = before.composed;
+        self.is_off = before.is_off;
+    }
+
+    /// Whether it shows nothing for the moment.
+    pub const fn is_off(&self) -> bool {
+        self.is_off
+    }
+
+    /// Turns the output off, or on again with everything to be composed anew. A frame under way is given up; its
+    /// composition is returned, to be cancelled.
+    pub fn set_off(&mut self, is_off: bool) -> Option<CompositionId> {
+        self.is_off = is_off;
+        self.clock.reset();
+        self.frame_generation = self.shown_generation;
+        self.on_glass.stale = self.bounds().into();
+        self.back.stale = self.bounds().into();
+        self.damage_whole();
+        self.composing.take()
+    }
+
+    fn wants_frame(&self) -> bool {
+        !self.is_off && self.generation > self.frame_generation
+    }
+
+    /// Whether a frame would show something new, and may begin.
+    pub fn may_begin(&self, now: u64) -> bool {
+        self.wants_frame() && self.clock.is_idle(now)
     }
 
     /// What the next frame has to compose, on the buffer that is not on the glass.
-    pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, background: u32) -> Composition {
+    pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
         let stale = std::mem::take(&mut self.back.stale);
         self.frame_generation = self.generation;
         self.shown_damage = std::mem::take(&mut self.changed);
-        Composition::frame(snapshot, background, stale, Rc::clone(&self.back.storage))
+        let turn = Turn { transform: self.screen.transform, size: self.screen.size() };
+        Composition::frame(snapshot, self.screen.background, stale, Rc::clone(&self.back.storage), turn)
     }
 
     /// The frame has begun, under this number.
@@ -130,24 +188,30 @@ impl Output {
         self.composing
     }
 
-    /// The frame is composed, of so many bytes: its picture, and where it differs from the one before, are to go on the
-    /// glass at the next vblank.
+    /// The frame is composed, of so many bytes: its picture as it is on the glass, and where it differs there from the
+    /// one before, are to be shown at the next vblank.
     pub fn commit(&mut self, now: u64, bytes: u64) -> (Rc<Storage>, Area) {
         self.composing = None;
         self.composed += bytes;
         self.clock.commit(now);
-        (Rc::clone(&self.back.storage), std::mem::take(&mut self.shown_damage))
+        let damage = std::mem::take(&mut self.shown_damage);
+        let (size, transform) = (self.screen.size(), self.screen.transform);
+        let on_glass = damage.rectangles().iter().map(|part| turned(*part, size, transform));
+        (Rc::clone(&self.back.storage), on_glass.collect())
     }
 
-    /// The display has refused the frame: what it shows is tried again with the next change.
-    pub fn refused(&mut self) {
-        self.clock.flipped();
+    /// The display has refused the frame: it is tried again after a while.
+    pub fn refused(&mut self, now: u64) {
+        self.clock.refused(now);
+        self.frame_generation = self.shown_generation;
         self.back.stale = self.bounds().into();
+        self.changed = self.bounds().into();
     }
 
     /// When the output has to be looked at again, if it has to be.
     pub fn wakes_at(&self) -> Option<u64> {
-        self.clock.wakes_at()
+        let rests_until = self.clock.rests_until().filter(|_| self.wants_frame());
+        self.clock.vblank_at().or(rests_until)
     }
 
     /// Whether a frame has come on the glass by now.
@@ -156,15 +220,16 @@ impl Output {
         flip.inspect(|flip| self.flipped(*flip)).is_some()
     }
 
-    /// A frame has come on the glass, as the display tells. Where none was on its way, that means nothing.
-    pub fn flipped_by_display(&mut self, flip: Flip) {
+    /// A frame has come on the glass, as the display tells, with a vblank of this sequence and time. Where none was on
+    /// its way, that means nothing.
+    pub fn flipped_by_display(&mut self, sequence: Option<u64>, time: u64) {
         if self.clock.is_committed() {
+            let flip = self.clock.flipped(sequence, time);
             self.flipped(flip);
         }
     }
 
     fn flipped(&mut self, flip: Flip) {
-        self.clock.flipped();
         std::mem::swap(&mut self.on_glass, &mut self.back);
         self.shown_generation = self.frame_generation;
         self.last_flip = flip;

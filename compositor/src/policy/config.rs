@@ -7,6 +7,7 @@ use std::str::FromStr;
 use blitd_protocol::image::MAX_EXTENT;
 use serde::Deserialize;
 
+use super::outputs::{OutputConfigs, Section};
 use super::{Overrides, Policy};
 
 /// Where the configuration is looked for where no option names it. It need not be there.
@@ -95,12 +96,27 @@ impl Default for HeadlessConfig {
 struct KmsConfig {
     /// Whether commits are atomic where the driver has that.
     atomic: bool,
+    /// What pictures are made in.
+    buffers: BufferChoice,
 }
 
 impl Default for KmsConfig {
     fn default() -> Self {
-        Self { atomic: true }
+        Self { atomic: true, buffers: BufferChoice::Auto }
     }
+}
+
+/// Which buffers of a card pictures are made in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BufferChoice {
+    /// Dumb buffers; GBM's where the card has none.
+    #[default]
+    Auto,
+    /// Dumb buffers, which any driver has that a processor can draw into.
+    Dumb,
+    /// Linear ones of GBM, which the driver's own library allocates.
+    Gbm,
 }
 
 /// The file as it is written.
@@ -112,6 +128,7 @@ struct File {
     background: Colour,
     headless: HeadlessConfig,
     kms: KmsConfig,
+    output: HashMap<String, Section>,
     limits: Overrides,
     user: HashMap<String, Overrides>,
     group: HashMap<String, Overrides>,
@@ -124,12 +141,14 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Permissions of the socket.
     pub socket_mode: Option<u32>,
-    /// What is under all layers.
-    pub background: Colour,
     /// The headless output.
     pub headless: HeadlessConfig,
     /// Whether commits to a card may not be atomic.
     pub legacy_kms: bool,
+    /// Which of a card's buffers pictures are made in.
+    pub buffers: BufferChoice,
+    /// What outputs are to be like.
+    pub outputs: OutputConfigs,
     /// Who may what.
     pub policy: Policy,
 }
@@ -148,9 +167,10 @@ impl Config {
         Self {
             socket: None,
             socket_mode: None,
-            background: Colour::default(),
             headless: HeadlessConfig::default(),
             legacy_kms: false,
+            buffers: BufferChoice::Auto,
+            outputs: OutputConfigs::default(),
             policy: Policy { own_user, ..Policy::default() },
         }
     }
@@ -182,9 +202,10 @@ impl Config {
         Ok(Self {
             socket: file.socket,
             socket_mode: mode.transpose()?,
-            background: file.background,
             headless: file.headless,
             legacy_kms: !file.kms.atomic,
+            buffers: file.kms.buffers,
+            outputs: OutputConfigs::new(file.output, file.background)?,
             policy,
         })
     }
@@ -224,7 +245,7 @@ mod tests {
     fn an_empty_file_is_the_default() {
         let config = Config::parse("", 1, &Fixed).unwrap();
         assert_eq!(config.headless, HeadlessConfig::default());
-        assert_eq!(config.background, Colour(0xff00_0000));
+        assert_eq!(config.outputs.of("DP-1").background, 0xff00_0000);
     }
 
     #[test]
@@ -244,7 +265,7 @@ mod tests {
             capture_outputs = true
         "##;
         let config = Config::parse(text, 1, &Fixed).unwrap();
-        assert_eq!(config.background, Colour(0xff10_2030));
+        assert_eq!(config.outputs.of("DP-1").background, 0xff10_2030);
         assert_eq!(config.socket_mode, Some(0o666));
         assert_eq!(config.headless.size, Size { width: 640, height: 480 });
         let limits = config.policy.limits(&Credentials { pid: 1, uid: 1000, gid: 44 });
@@ -262,6 +283,9 @@ mod tests {
             ("[user.nobody-here]\nlayers = 1", "no user nobody-here"),
             ("[user.signage]\nrequests = 0", "[user.signage] requests = 0"),
             ("socket_mode = \"999\"", "octal"),
+            ("[output.DP-1]\nrotation = 45", "[output.DP-1] rotation = 45"),
+            ("[output.DP-1]\nmode = \"large\"", "WIDTHxHEIGHT@HERTZ"),
+            ("[kms]\nbuffers = \"many\"", "many"),
         ] {
             let error = Config::parse(text, 1, &Fixed).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

@@ -3,6 +3,7 @@
 //! Pure: names of users and groups have become numbers before they come here.
 
 pub mod config;
+pub mod outputs;
 
 use std::collections::HashMap;
 

@@ -20,6 +20,14 @@ impl From<Rectangle> for Area {
     }
 }
 
+impl FromIterator<Rectangle> for Area {
+    fn from_iter<T: IntoIterator<Item = Rectangle>>(rectangles: T) -> Self {
+        let mut area = Self::default();
+        rectangles.into_iter().for_each(|rectangle| area.add(rectangle));
+        area
+    }
+}
+
 impl Area {
     /// Whether it holds no pixel.
     pub const fn is_empty(&self) -> bool {

@@ -5,10 +5,12 @@
 //! it touches, and [`Scene::take_damage`] hands that on.
 
 pub mod area;
+pub mod arrangement;
 
 use std::collections::HashMap;
 
 use area::Area;
+use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Name;
 
@@ -22,7 +24,7 @@ pub type OutputId = u32;
 /// What of a layer its owner decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// The output that shows it.
+    /// The output that shows it, or [`FIRST`](arrangement::FIRST).
     pub output: OutputId,
     /// Its rectangle on the output.
     pub place: Rectangle,
@@ -216,14 +218,18 @@ impl<S: Clone> Scene<S> {
         self.damage.drain(..)
     }
 
-    /// The visible layers of an output, bottom to top.
-    pub fn snapshot(&self, output: OutputId) -> Vec<Placed<S>> {
-        self.iter().filter(|layer| shows(layer, output)).map(placed).collect()
+    /// The visible layers of a picture that is made of these, bottom to top.
+    pub fn snapshot(&self, contributions: &[Contribution]) -> Vec<Placed<S>> {
+        self.iter().filter(|layer| shows(layer)).filter_map(|layer| placed(layer, contributions)).collect()
     }
 
-    /// Whether a connection has a visible layer on an output.
-    pub fn is_visible(&self, owner: u64, output: OutputId) -> bool {
-        self.layers.values().any(|layer| layer.owner == owner && shows(layer, output))
+    /// Whether a connection has a visible layer in a picture that is made of these.
+    pub fn is_visible(&self, owner: u64, contributions: &[Contribution]) -> bool {
+        let among = |output| contributions.iter().any(|contribution| contribution.output == output);
+        let layers = self.layers.values();
+        layers
+            .filter(|layer| layer.owner == owner && shows(layer))
+            .any(|layer| among(layer.attributes.output))
     }
 
     fn restack(&mut self) {
@@ -240,29 +246,30 @@ impl<S: Clone> Scene<S> {
     fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
         let Some(layer) = self.layers.get(&key) else { return };
         let Attributes { output, place, .. } = layer.attributes;
-        if !shows(layer, output) {
+        if !shows(layer) {
             return;
         }
         self.damage.extend(part.translated(place.left(), place.top()).map(|moved| (output, moved)));
     }
 }
 
-fn shows<S>(layer: &Layer<S>, output: OutputId) -> bool {
-    layer.attributes.visible && layer.attributes.opacity > 0 && layer.attributes.output == output
+fn shows<S>(layer: &Layer<S>) -> bool {
+    layer.attributes.visible && layer.attributes.opacity > 0
 }
 
-fn placed<S: Clone>(layer: &Layer<S>) -> Placed<S> {
-    Placed {
-        storage: layer.front.clone(),
-        place: layer.attributes.place,
-        opacity: layer.attributes.opacity,
-        is_opaque: layer.is_opaque(),
-    }
+fn placed<S: Clone>(layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
+    let Attributes { output, place, opacity, .. } = layer.attributes;
+    let (x, y) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
+    let place = place.translated(x, y)?;
+    Some(Placed { storage: layer.front.clone(), place, opacity, is_opaque: layer.is_opaque() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Output 1 alone.
+    const OWN: &[Contribution] = &[Contribution { output: 1, offset: (0, 0) }];
 
     fn layer(storage: u32, x: i32, z: i32) -> Layer<u32> {
         Layer {
@@ -298,11 +305,22 @@ mod tests {
         scene.insert(layer(2, 0, 0));
         scene.insert(layer(3, 0, 5));
         let order =
-            |scene: &Scene<u32>| scene.snapshot(1).iter().map(|placed| placed.storage).collect::<Vec<_>>();
+            |scene: &Scene<u32>| scene.snapshot(OWN).iter().map(|placed| placed.storage).collect::<Vec<_>>();
         assert_eq!(order(&scene), [2, 1, 3]);
         let attributes = Attributes { z: 6, ..scene.get(first).unwrap().attributes };
         scene.configure([(first, attributes)]);
         assert_eq!(order(&scene), [2, 3, 1]);
+    }
+
+    #[test]
+    fn layers_of_a_neighbour_are_moved() {
+        let mut scene = Scene::default();
+        scene.insert(layer(1, 5, 0));
+        let moved = [Contribution { output: 1, offset: (-100, 20) }];
+        assert_eq!(scene.snapshot(&moved)[0].place, rectangle(-95, 20, 10, 10));
+        assert!(scene.is_visible(1, &moved) && !scene.is_visible(2, &moved));
+        let other = [Contribution { output: 2, offset: (0, 0) }];
+        assert!(scene.snapshot(&other).is_empty() && !scene.is_visible(1, &other));
     }
 
     #[test]
@@ -326,7 +344,7 @@ mod tests {
         damage(&mut scene);
         scene.drawn_in_place(key, rectangle(0, 0, 5, 5));
         assert!(damage(&mut scene).is_empty());
-        assert!(scene.snapshot(1).is_empty() && !scene.is_visible(1, 1));
+        assert!(scene.snapshot(OWN).is_empty() && !scene.is_visible(1, OWN));
         scene.remove(key);
         assert!(damage(&mut scene).is_empty());
     }

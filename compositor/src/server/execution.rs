@@ -5,14 +5,14 @@
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
-use blitd_protocol::value::{Backend, ClockSource, NotShown, Path};
+use blitd_protocol::value::{ClockSource, NotShown, Path};
 
 use nix::sys::epoll::EpollFlags;
 
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
 use crate::client::{Active, Client, Ending, Work};
-use crate::display::output::Output;
+use crate::display::kms::HeadFlip;
 use crate::queue::{ConnectionId, Turn};
 use crate::work::paint::Stage;
 use crate::work::{SLICE, Step, WorkError};
@@ -33,8 +33,10 @@ impl Rooms {
     /// Tells the outputs what the scene says has changed.
     pub(super) fn spread_damage(&mut self) {
         for (id, pixels) in self.scene.take_damage() {
-            if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
-                output.damage(pixels);
+            for (id, pixels) in self.arrangement.spread(id, pixels) {
+                if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
+                    output.damage(pixels);
+                }
             }
         }
     }
@@ -50,9 +52,10 @@ impl Server {
     pub(super) fn begin_frames(&mut self) {
         let rooms = &mut self.rooms;
         rooms.spread_damage();
-        for output in rooms.outputs.iter_mut().filter(|output| output.wants_frame()) {
-            let snapshot = rooms.scene.snapshot(output.id());
-            let composition = output.frame(snapshot, rooms.background);
+        let now = rooms.clock.now();
+        for output in rooms.outputs.iter_mut().filter(|output| output.may_begin(now)) {
+            let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
+            let composition = output.frame(snapshot);
             output.begin(rooms.compositions.begin(composition));
         }
     }
@@ -71,16 +74,16 @@ impl Server {
     /// Takes note of the frames that the display says are on the glass.
     pub(super) fn take_flips(&mut self) {
         self.heard = true;
-        for (id, flip) in self.rooms.display.flips() {
-            if let Some(output) = self.rooms.outputs.iter_mut().find(|output| output.id() == id) {
-                output.flipped_by_display(flip);
+        for HeadFlip { output, sequence, time } in self.rooms.display.flips() {
+            if let Some(output) = self.rooms.outputs.iter_mut().find(|candidate| candidate.id() == output) {
+                output.flipped_by_display(sequence, time);
             }
         }
         self.tell_syncing();
     }
 
     /// Tells those who wait for a frame.
-    fn tell_syncing(&mut self) {
+    pub(super) fn tell_syncing(&mut self) {
         let mut waiting: Vec<ConnectionId> =
             self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
         waiting.sort_unstable();
@@ -125,7 +128,7 @@ impl Server {
         let (picture, damage) = output.commit(rooms.clock.now(), bytes);
         if let Err(error) = rooms.display.show(output.id(), &picture, &damage) {
             tracing::warn!("{error}");
-            output.refused();
+            output.refused(rooms.clock.now());
         }
     }
 
@@ -263,18 +266,18 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
             }
         },
         Work::Sync { output, generation } => {
-            let output = rooms.outputs.iter().find(|candidate| candidate.id() == *output);
-            let flip = output.and_then(|output: &Output| Some((output, output.shown(*generation)?)));
-            Ok(flip.map_or(Progress::Blocked, |(output, flip)| {
+            let id = *output;
+            let output = rooms.outputs.iter().find(|output| output.id() == id && !output.is_off());
+            let Some(output) = output else {
+                return Ok(Progress::Answered(requests::not_shown(id, NotShown::OutputOff)));
+            };
+            Ok(output.shown(*generation).map_or(Progress::Blocked, |flip| {
                 Progress::Answered(Reply::Shown(Shown {
-                    output: output.id(),
+                    output: id,
                     reason: NotShown::Shown,
                     sequence: flip.sequence,
                     time: flip.time,
-                    clock: match output.screen().backend {
-                        Backend::Kms => ClockSource::Hardware,
-                        Backend::Headless => ClockSource::Daemon,
-                    },
+                    clock: if flip.is_hardware { ClockSource::Hardware } else { ClockSource::Daemon },
                 }))
             }))
         }

@@ -27,17 +27,18 @@ fn count(number: usize) -> u32 {
 }
 
 pub(super) fn outputs(rooms: &Rooms, first: u32) -> Reply<'static> {
-    Reply::Outputs(page(first, rooms.outputs.iter().map(|output| output_record(output, rooms.background))))
+    Reply::Outputs(page(first, rooms.outputs.iter().map(output_record)))
 }
 
-fn output_record(output: &Output, background: u32) -> OutputRecord {
+fn output_record(output: &Output) -> OutputRecord {
     let screen = output.screen();
+    let (width, height) = screen.size();
     OutputRecord {
         output: output.id().into(),
-        width: screen.width.into(),
-        height: screen.height.into(),
+        width: width.into(),
+        height: height.into(),
         refresh: screen.refresh.into(),
-        background: background.into(),
+        background: screen.background.into(),
         fourcc: Format::Xrgb8888.fourcc().into(),
         backend: screen.backend.number(),
         reserved: [0; 7],

@@ -12,12 +12,14 @@
 //! - `intake`: connections and requests coming in.
 //! - `requests`: one handler for each request, named after it.
 //! - `execution`: whose slice it is, and what comes of it; frames too.
+//! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `listing`: what outputs and statistics answer.
 
 mod execution;
 mod intake;
 pub mod listener;
 mod listing;
+mod outputs;
 mod requests;
 
 use std::collections::HashMap;
@@ -42,6 +44,7 @@ use crate::policy::config::Config;
 use crate::policy::{Accounts, Policy};
 use crate::queue::{ConnectionId, Queue};
 use crate::scene::Scene;
+use crate::scene::arrangement::Arrangement;
 use crate::work::compositions::Compositions;
 use intake::Reserve;
 
@@ -69,8 +72,8 @@ struct Rooms {
     compositions: Compositions,
     display: Display,
     outputs: Vec<Output>,
+    arrangement: Arrangement,
     unmapper: Unmapper,
-    background: u32,
     counters: Counters,
     clock: Clock,
     started: u64,
@@ -137,26 +140,20 @@ impl Daemon {
         guard::install().map_err(ServerError::system("installing the SIGBUS handler"))?;
         let unmapper = Unmapper::start();
         let now = clock.now();
-        let (display, outputs) = Display::open(wish, now, &unmapper)?;
-        for output in &outputs {
-            let screen = output.screen();
-            tracing::info!(
-                "output {}: {} {}x{} at {} Hz",
-                output.id(),
-                screen.name,
-                screen.width,
-                screen.height,
-                f64::from(screen.refresh) / 1000.0
-            );
-        }
+        let (display, changes) = Display::open(wish, now, &unmapper)?;
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(ServerError::system("epoll_create"))?;
         let event_loop = EventLoop::try_new()?;
         let inner = epoll.0.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
         insert(&event_loop.handle(), inner, |server| server.read_clients())?;
-        if let Some(card) = display.descriptor() {
+        if let Some(card) = display.flip_descriptor() {
             let card = card.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
             insert(&event_loop.handle(), card, |server| server.take_flips())?;
+        }
+        if let Some(monitor) = display.monitor_descriptor() {
+            let monitor =
+                monitor.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
+            insert(&event_loop.handle(), monitor, |server| server.look_for_outputs())?;
         }
         let rooms = Rooms {
             policy: config.policy,
@@ -164,14 +161,14 @@ impl Daemon {
             scene: Scene::default(),
             compositions: Compositions::default(),
             display,
-            outputs,
+            outputs: Vec::new(),
+            arrangement: Arrangement::default(),
             unmapper,
-            background: config.background.0,
             counters: Counters::default(),
             clock,
             started: now,
         };
-        let server = Server {
+        let mut server = Server {
             rooms,
             clients: HashMap::new(),
             queue: Queue::default(),
@@ -183,6 +180,7 @@ impl Daemon {
             heard: false,
             stopping: false,
         };
+        server.change_outputs(changes);
         Ok(Self { server, event_loop, looked_around: now })
     }
 

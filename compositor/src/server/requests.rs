@@ -22,6 +22,7 @@ use crate::display::output::Output;
 use crate::memory::region::Region;
 use crate::memory::storage::Storage;
 use crate::policy::Usage;
+use crate::scene::arrangement::FIRST;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
 use crate::work::WorkError;
 use crate::work::composition::Composition;
@@ -180,13 +181,25 @@ fn region_destroy(rooms: &mut Rooms, client: &mut Client, region: u32) -> Result
     Ok(Outcome::Done)
 }
 
-/// The output with this number, 0 being the first.
-fn output(outputs: &[Output], number: OutputId) -> Result<&Output, RequestError> {
-    let found = match number {
-        0 => outputs.first(),
-        number => outputs.iter().find(|output| output.id() == number),
-    };
+/// The output with this number, which is there.
+fn output(rooms: &Rooms, number: OutputId) -> Result<&Output, RequestError> {
+    let wanted = if number == FIRST { rooms.arrangement.first() } else { Some(number) };
+    let found = rooms.outputs.iter().find(|output| Some(output.id()) == wanted);
     found.ok_or(RequestError::UnknownOutput { output: number })
+}
+
+/// A number that a layer may name: the first's, or that of an output that is there or has been.
+fn known(rooms: &Rooms, number: OutputId) -> Result<OutputId, RequestError> {
+    if number == FIRST || rooms.arrangement.has_had(number) {
+        Ok(number)
+    } else {
+        Err(RequestError::UnknownOutput { output: number })
+    }
+}
+
+/// The reply to a sync that does not wait.
+pub(super) fn not_shown(output: OutputId, reason: NotShown) -> Reply<'static> {
+    Reply::Shown(Shown { output, reason, sequence: 0, time: 0, clock: ClockSource::None })
 }
 
 fn check_band(band: Band) -> Result<(), WorkError> {
@@ -208,7 +221,7 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
     if client.layers.contains_key(&id) {
         return Err(RequestError::LayerInUse { layer: id }.into());
     }
-    let output = output(&rooms.outputs, create.output)?.id();
+    let output = known(rooms, create.output)?;
     if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
         return Err(RequestError::LayerSize { width, height }.into());
     }
@@ -271,7 +284,7 @@ fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Res
     };
     let output = match configure.output {
         None => before.output,
-        Some(number) => output(&rooms.outputs, number)?.id(),
+        Some(number) => known(rooms, number)?,
     };
     Ok(Attributes {
         output,
@@ -326,12 +339,12 @@ fn capture(rooms: &mut Rooms, client: &Client, capture: &Capture) -> Result<Outc
     let composition = match capture.subject {
         CaptureSubject::Layer => Composition::of_layer(capture, ids, &rooms.scene)?,
         CaptureSubject::Output => {
-            let output = output(&rooms.outputs, capture.id)?;
+            let output = output(rooms, capture.id)?;
             if !client.limits().capture_outputs {
                 return Err(RequestError::NotPermitted { uid: client.credentials().uid }.into());
             }
-            let snapshot = rooms.scene.snapshot(output.id());
-            Composition::of_output(capture, ids, snapshot, rooms.background, output.bounds())?
+            let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
+            Composition::of_output(capture, ids, snapshot, output.screen().background, output.bounds())?
         }
     };
     Ok(Outcome::Work(Work::Capture(rooms.compositions.begin(composition))))
@@ -339,15 +352,15 @@ fn capture(rooms: &mut Rooms, client: &Client, capture: &Capture) -> Result<Outc
 
 fn sync(rooms: &mut Rooms, client: &Client, number: OutputId) -> Result<Outcome, Refusal> {
     rooms.spread_damage();
-    let output = output(&rooms.outputs, number)?;
-    if !rooms.scene.is_visible(client.id(), output.id()) {
-        return Ok(Outcome::Reply(Reply::Shown(Shown {
-            output: output.id(),
-            reason: NotShown::NothingVisible,
-            sequence: 0,
-            time: 0,
-            clock: ClockSource::None,
-        })));
+    let number = known(rooms, number)?;
+    let Ok(output) = output(rooms, number) else {
+        return Ok(Outcome::Reply(not_shown(number, NotShown::OutputOff)));
+    };
+    if output.is_off() {
+        return Ok(Outcome::Reply(not_shown(output.id(), NotShown::OutputOff)));
+    }
+    if !rooms.scene.is_visible(client.id(), &rooms.arrangement.shown_on(output.id())) {
+        return Ok(Outcome::Reply(not_shown(output.id(), NotShown::NothingVisible)));
     }
     Ok(Outcome::Work(Work::Sync { output: output.id(), generation: output.generation() }))
 }

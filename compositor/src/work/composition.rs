@@ -1,15 +1,17 @@
 //! A snapshot of layers put together, on a screen or in a client's region.
 //!
 //! Where nothing blends, layers are copied straight to the target. Where something does, and where the target has
-//! another format, rows pass through a span that fits the cache: targets are written in whole runs and never read.
+//! another format or hangs on its side, pixels pass through a span that fits the cache: targets are written in whole runs
+//! and never read.
 
 use std::rc::Rc;
 
 use blitd_pixels::blit::{convert, draw, fill};
+use blitd_pixels::turn::{turn, turned};
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::Capture;
-use blitd_protocol::value::Operator;
+use blitd_protocol::value::{Operator, Transform};
 
 use super::WorkError;
 use super::operation::{Ids, outside, rectangle};
@@ -25,6 +27,9 @@ pub(super) const SPAN: usize = 16 * 1024;
 /// The widest part of a row that is composed at once, in pixels.
 const SPAN_WIDTH: u32 = SPAN as u32 / 4 / 2;
 
+/// The same where the screen hangs on its side: tiles as wide as high, whose columns become whole runs.
+const TILE_WIDTH: u32 = 64;
+
 /// What composing anything counts for at the least, in bytes: planning takes time as well.
 pub(super) const LEAST_COST: u64 = 4096;
 
@@ -33,8 +38,17 @@ const LEAST_COLUMNS: u32 = 64;
 
 #[derive(Debug)]
 enum Target {
-    Screen(Rc<Storage>),
+    Screen { storage: Rc<Storage>, turn: Turn },
     Region { region: Rc<Region>, layout: Layout, origin: (i32, i32) },
+}
+
+/// How a screen hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// How pictures are turned on their way to it.
+    pub transform: Transform,
+    /// Width and height of a picture before it is turned.
+    pub size: (u32, u32),
 }
 
 /// What is to be put together, and what of it is still missing.
@@ -50,14 +64,15 @@ pub struct Composition {
 }
 
 impl Composition {
-    /// A frame: the stale part of a screen.
+    /// A frame: the stale part of a picture, on a screen that hangs so.
     pub fn frame(
         snapshot: Vec<Placed<Rc<Storage>>>,
         background: u32,
         stale: Area,
-        screen: Rc<Storage>,
+        storage: Rc<Storage>,
+        turn: Turn,
     ) -> Self {
-        let target = Target::Screen(screen);
+        let target = Target::Screen { storage, turn };
         Self { snapshot, background, format: Format::Xrgb8888, missing: stale, target, bytes: 0 }
     }
 
@@ -117,15 +132,20 @@ impl Composition {
         let cost = cost(&steps).max(LEAST_COST);
         self.bytes += part.pixels() * 4;
         let replaces = |step: &Blit| step.layer.is_none_or(|index| self.is_opaque(index));
-        if let (Target::Screen(screen), true) = (&self.target, steps.iter().all(replaces)) {
-            if let Some(mut picture) = screen.picture_mut() {
+        let is_turned = self.is_turned();
+        if let Target::Screen { storage, .. } = &self.target
+            && !is_turned
+            && steps.iter().all(replaces)
+        {
+            if let Some(mut picture) = storage.picture_mut() {
                 self.carry_out(&steps, (0, 0), &mut picture);
             }
             return Ok((cost, rest));
         }
+        let widest = if is_turned { TILE_WIDTH } else { SPAN_WIDTH };
         let mut below = part;
         while !below.is_empty() {
-            let width = below.width().min(SPAN_WIDTH);
+            let width = below.width().min(widest);
             let (rows, after) = below.split_rows((SPAN / 4) as u32 / width);
             let mut left = rows.left();
             while left < rows.right() {
@@ -164,9 +184,17 @@ impl Composition {
         }
         let Some(composed) = Picture::new(View::from_slice(span), layout) else { return Ok(()) };
         match &self.target {
-            Target::Screen(screen) => {
-                if let Some(mut screen) = screen.picture_mut() {
-                    draw(&composed, (0, 0), &mut screen, part, Operator::Source, 255);
+            Target::Screen { storage, turn: Turn { transform, size } } => {
+                if let Some(mut screen) = storage.picture_mut() {
+                    match transform {
+                        Transform::Identity => {
+                            draw(&composed, (0, 0), &mut screen, part, Operator::Source, 255);
+                        }
+                        _ => {
+                            let to = turned(part, *size, *transform);
+                            turn(&composed, *transform, &mut screen, (to.left(), to.top()));
+                        }
+                    }
                 }
                 Ok(())
             }
@@ -193,6 +221,11 @@ impl Composition {
                 draw(&layer, from, picture, to, operator, placed.opacity);
             }
         }
+    }
+
+    /// Whether what is composed is turned on its way to the target.
+    fn is_turned(&self) -> bool {
+        matches!(&self.target, Target::Screen { turn, .. } if turn.transform != Transform::Identity)
     }
 
     fn is_opaque(&self, index: usize) -> bool {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::edits;
-use crate::setup::{Tool, ensure};
+use crate::setup::{Tool, ensure, update_lists};
 use crate::tools::{TaskError, run};
 
 /// What the kernel is configured with; all else is off.
@@ -46,7 +46,7 @@ const RUNNING: Tool = Tool {
 
 /// The kernel, which is built first where it is not there yet.
 pub(super) fn built() -> Result<PathBuf, TaskError> {
-    ensure(&RUNNING).or_else(|_| update_lists().and_then(|()| ensure(&RUNNING)))?;
+    ensure(&RUNNING)?;
     let folder = cache()?.join(format!("uml-{:016x}", fingerprint()));
     let kernel = folder.join("linux");
     if kernel.exists() {
@@ -82,12 +82,6 @@ pub(super) fn built() -> Result<PathBuf, TaskError> {
     let _ = fs::remove_dir_all(&work);
     eprintln!("== the kernel took {} s", begun.elapsed().as_secs());
     Ok(kernel)
-}
-
-/// Brings the lists of packages up to date: without them none can be installed or fetched, and old ones name packages that
-/// are there no more.
-fn update_lists() -> Result<(), TaskError> {
-    run(Command::new("apt-get").args(["-qq", "update"]))
 }
 
 /// Where what is worth keeping is kept, as the XDG base directory specification has it.

@@ -1,4 +1,8 @@
-//! Dumb buffers: pictures in the card's memory, which any card has.
+//! Buffers that a card can show, and that a processor can draw into.
+//!
+//! Dumb buffers, which nearly any driver has, are just that: linear, and mapped for as long as they are there. Linear
+//! buffers of GBM ([`super::gbm`]) are for drivers that have no dumb ones, or whose own are better; the library is opened
+//! when the first is asked for.
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -9,8 +13,27 @@ use drm::control::dumbbuffer::DumbBuffer;
 use drm::control::{Device as _, framebuffer};
 
 use super::device::{Device, KmsError};
+use super::gbm;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
+use crate::policy::config::BufferChoice;
+
+/// Where buffers come from.
+#[derive(Debug)]
+pub struct Allocator {
+    device: Rc<Device>,
+    choice: BufferChoice,
+    gbm: Option<gbm::Allocator>,
+    unmapper: Unmapper,
+}
+
+/// What a buffer is made of.
+#[derive(Debug)]
+enum Memory {
+    Dumb(Option<DumbBuffer>),
+    /// Keeps the buffer that the storage maps.
+    Gbm(#[allow(dead_code, reason = "it is kept, not looked at")] gbm::Object),
+}
 
 /// A buffer that can be shown.
 #[derive(Debug)]
@@ -18,57 +41,103 @@ pub struct Buffer {
     device: Rc<Device>,
     storage: Rc<Storage>,
     framebuffer: framebuffer::Handle,
-    dumb: Option<DumbBuffer>,
+    memory: Memory,
 }
 
-impl Buffer {
-    /// A dumb buffer of XRGB8888 pixels, zero at first.
+impl Allocator {
+    /// Of the buffers of a card.
+    pub fn new(device: &Rc<Device>, choice: BufferChoice, unmapper: &Unmapper) -> Self {
+        Self { device: Rc::clone(device), choice, gbm: None, unmapper: unmapper.clone() }
+    }
+
+    /// A buffer of XRGB8888 pixels.
     ///
     /// # Errors
     /// The card refuses.
-    pub fn dumb(device: &Rc<Device>, width: u32, height: u32, unmapper: &Unmapper) -> Result<Self, KmsError> {
-        let refused = |what: &str, source| device.refused(format!("{what} of {width}x{height}"), source);
-        let dumb = device
-            .create_dumb_buffer((width, height), DrmFourcc::Xrgb8888, 32)
-            .map_err(|source| refused("making a buffer", source))?;
-        let made = Self::of_dumb(device, &dumb, width, height, unmapper);
+    pub fn allocate(&mut self, size: (u32, u32)) -> Result<Buffer, KmsError> {
+        match self.choice {
+            BufferChoice::Dumb => self.dumb(size),
+            BufferChoice::Gbm => self.gbm(size),
+            BufferChoice::Auto => self.dumb(size).or_else(|error| {
+                tracing::debug!("{error}");
+                self.gbm(size).map_err(|_| error)
+            }),
+        }
+    }
+
+    fn refused(&self, what: &str, (width, height): (u32, u32), source: std::io::Error) -> KmsError {
+        self.device.refused(format!("{what} of {width}x{height}"), source)
+    }
+
+    fn dumb(&self, size: (u32, u32)) -> Result<Buffer, KmsError> {
+        let dumb = self
+            .device
+            .create_dumb_buffer(size, DrmFourcc::Xrgb8888, 32)
+            .map_err(|source| self.refused("making a dumb buffer", size, source))?;
+        let place = drm_ffi::mode::dumbbuffer::map(self.device.as_fd(), dumb.handle().into(), 0, 0);
+        let storage = place.and_then(|place| {
+            let device = self.device.as_fd();
+            Storage::of_device(&device, place.offset, dumb.pitch(), size, Format::Xrgb8888, &self.unmapper)
+        });
+        let made = storage
+            .map_err(|source| self.refused("mapping a dumb buffer", size, source))
+            .and_then(|storage| Ok((storage, self.framebuffer(&dumb, size)?)));
         match made {
-            Ok((storage, framebuffer)) => Ok(Self {
-                device: Rc::clone(device),
+            Ok((storage, framebuffer)) => Ok(Buffer {
+                device: Rc::clone(&self.device),
                 storage: Rc::new(storage),
                 framebuffer,
-                dumb: Some(dumb),
+                memory: Memory::Dumb(Some(dumb)),
             }),
-            Err((what, source)) => {
-                let _ = device.destroy_dumb_buffer(dumb);
-                Err(refused(what, source))
+            Err(error) => {
+                let _ = self.device.destroy_dumb_buffer(dumb);
+                Err(error)
             }
         }
     }
 
-    fn of_dumb(
-        device: &Device,
-        dumb: &DumbBuffer,
-        width: u32,
-        height: u32,
-        unmapper: &Unmapper,
-    ) -> Result<(Storage, framebuffer::Handle), (&'static str, std::io::Error)> {
-        let place = drm_ffi::mode::dumbbuffer::map(device.as_fd(), dumb.handle().into(), 0, 0)
-            .map_err(|source| ("mapping a buffer", source))?;
+    fn gbm(&mut self, size: (u32, u32)) -> Result<Buffer, KmsError> {
+        let gbm = match self.gbm.take() {
+            Some(gbm) => gbm,
+            None => gbm::Allocator::open(&self.device).map_err(|source| {
+                self.device
+                    .refused("opening GBM: take [kms] buffers = \"dumb\", or install its driver", source)
+            })?,
+        };
+        let object = gbm
+            .allocate(&self.device, size)
+            .map_err(|source| self.refused("making a GBM buffer", size, source));
+        self.gbm = Some(gbm);
+        let object = object?;
         let storage = Storage::of_device(
-            &device.as_fd(),
-            place.offset,
-            dumb.pitch(),
-            (width, height),
+            &object.descriptor().as_fd(),
+            0,
+            object.pitch(),
+            size,
             Format::Xrgb8888,
-            unmapper,
+            &self.unmapper,
         )
-        .map_err(|source| ("mapping a buffer", source))?;
-        let framebuffer =
-            device.add_framebuffer(dumb, 24, 32).map_err(|source| ("making a framebuffer", source))?;
-        Ok((storage, framebuffer))
+        .map_err(|source| self.refused("mapping a GBM buffer", size, source))?;
+        let framebuffer = self.framebuffer(&object, size)?;
+        Ok(Buffer {
+            device: Rc::clone(&self.device),
+            storage: Rc::new(storage),
+            framebuffer,
+            memory: Memory::Gbm(object),
+        })
     }
 
+    fn framebuffer(
+        &self,
+        buffer: &impl drm::buffer::Buffer,
+        size: (u32, u32),
+    ) -> Result<framebuffer::Handle, KmsError> {
+        let made = self.device.add_framebuffer(buffer, 24, 32);
+        made.map_err(|source| self.refused("making a framebuffer", size, source))
+    }
+}
+
+impl Buffer {
     /// Its pixels.
     pub const fn storage(&self) -> &Rc<Storage> {
         &self.storage
@@ -84,7 +153,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         // The card's file may be closing as well; then all of this goes with it.
         let _ = self.device.destroy_framebuffer(self.framebuffer);
-        if let Some(dumb) = self.dumb.take() {
+        if let Memory::Dumb(dumb) = &mut self.memory
+            && let Some(dumb) = dumb.take()
+        {
             let _ = self.device.destroy_dumb_buffer(dumb);
         }
     }

@@ -34,6 +34,7 @@ struct Properties {
 /// The way from a framebuffer to a connector.
 #[derive(Debug)]
 pub struct Pipe {
+    route: Route,
     name: String,
     connector: connector::Handle,
     crtc: crtc::Handle,
@@ -56,7 +57,8 @@ impl Pipe {
         let rate = position.and_then(|index| facts.card.connectors.get(index)?.modes.get(route.mode));
         let crtc = facts.resources.crtcs().iter().find(|handle| u32::from(**handle) == route.crtc);
         let (Some(info), Some(mode), Some(rate), Some(crtc)) = (info, chosen, rate, crtc) else {
-            return Err(KmsError::NoMode { path: device.path().into() });
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(device.refused(format!("a route to connector {}", route.connector), source));
         };
         let plane = facts.planes.iter().find(|handle| Some(u32::from(**handle)) == route.plane).copied();
         let atomic = match plane {
@@ -71,6 +73,7 @@ impl Pipe {
             facts.planes.iter().filter(on_crtc).filter(|handle| Some(**handle) != plane).copied().collect();
         let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
         Ok(Self {
+            route,
             name,
             connector: info.handle(),
             crtc: *crtc,
@@ -79,6 +82,16 @@ impl Pipe {
             atomic,
             others,
         })
+    }
+
+    /// The route that it follows.
+    pub const fn route(&self) -> Route {
+        self.route
+    }
+
+    /// The mode.
+    pub const fn mode(&self) -> &Mode {
+        &self.mode
     }
 
     /// The connector's name.
@@ -152,6 +165,24 @@ impl Pipe {
             let _ = device.destroy_property_blob(blob);
         }
         result
+    }
+
+    /// Turns the CRTC off. Waits for a picture that is on its way.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn darken(&self, device: &Device) -> Result<(), KmsError> {
+        let refused = |source| device.refused(format!("turning {} off", self.name), source);
+        let Some((plane, properties)) = &self.atomic else {
+            return device.set_crtc(self.crtc, None, (0, 0), &[], None).map_err(refused);
+        };
+        let mut request = AtomicModeReq::new();
+        request.add_property(self.connector, properties.connector_crtc, property::Value::CRTC(None));
+        request.add_property(self.crtc, properties.mode, property::Value::Blob(0));
+        request.add_property(self.crtc, properties.active, property::Value::Boolean(false));
+        request.add_property(*plane, properties.framebuffer, property::Value::Framebuffer(None));
+        request.add_property(*plane, properties.plane_crtc, property::Value::CRTC(None));
+        device.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request).map_err(refused)
     }
 
     /// Shows the next picture with the next vblank. A flip event tells when it is on the glass.

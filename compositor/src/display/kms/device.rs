@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use drm::control::{Device as _, ResourceHandles, connector, plane, property};
-use drm::{ClientCapability, Device as _, DriverCapability};
+use drm::{ClientCapability, Device as _, DriverCapability, VblankWaitFlags, VblankWaitTarget};
 use nix::libc;
 
 use super::select;
@@ -40,12 +40,6 @@ pub enum KmsError {
     /// It drives no screens.
     #[error("{} drives no screens: choose another with --card", .path.display())]
     NotKms {
-        /// The card.
-        path: PathBuf,
-    },
-    /// No screen of it can be used.
-    #[error("{}: no screen is plugged in that has a mode: plug one in, or use --backend headless", .path.display())]
-    NoMode {
         /// The card.
         path: PathBuf,
     },
@@ -137,12 +131,23 @@ impl Device {
         let mut device = Self { file, path: path.into(), is_atomic: false };
         let drives = device.resource_handles().is_ok_and(|resources| !resources.crtcs().is_empty());
         let has_dumb = device.get_driver_capability(DriverCapability::DumbBuffer).is_ok_and(|has| has > 0);
-        if !drives || !has_dumb {
+        if !drives || !(has_dumb || cfg!(feature = "gbm")) {
             return Err(KmsError::NotKms { path: path.into() });
         }
-        // The first to open a card is its master already; then this changes nothing.
-        match device.acquire_master_lock() {
-            Ok(()) => {}
+        device.become_master()?;
+        let wants = |capability| device.set_client_capability(capability, true).is_ok();
+        device.is_atomic =
+            atomic && wants(ClientCapability::UniversalPlanes) && wants(ClientCapability::Atomic);
+        Ok(device)
+    }
+
+    /// Becomes the card's master. Who is it already, as the first to open a card is, stays it.
+    ///
+    /// # Errors
+    /// [`KmsError::OtherMaster`], mostly.
+    pub fn become_master(&self) -> Result<(), KmsError> {
+        match self.acquire_master_lock() {
+            Ok(()) => Ok(()),
             // Busy and invalid where somebody else is; denied where, besides, this process is not root.
             Err(error)
                 if matches!(
@@ -150,14 +155,17 @@ impl Device {
                     ErrorKind::ResourceBusy | ErrorKind::InvalidInput | ErrorKind::PermissionDenied
                 ) =>
             {
-                return Err(KmsError::OtherMaster { path: path.into() });
+                Err(KmsError::OtherMaster { path: self.path.clone() })
             }
-            Err(source) => return Err(device.refused("becoming its master", source)),
+            Err(source) => Err(self.refused("becoming its master", source)),
         }
-        let wants = |capability| device.set_client_capability(capability, true).is_ok();
-        device.is_atomic =
-            atomic && wants(ClientCapability::UniversalPlanes) && wants(ClientCapability::Atomic);
-        Ok(device)
+    }
+
+    /// Whether its driver counts vblanks, and times flips by them (`drm_wait_vblank_ioctl`, drm_vblank.c). Where it does
+    /// not, flips come at once and have the sequence 0.
+    pub fn has_vblanks(&self) -> bool {
+        let result = self.wait_vblank(VblankWaitTarget::Relative(0), VblankWaitFlags::empty(), 0, 0);
+        !result.is_err_and(|error| error.raw_os_error() == Some(libc::EOPNOTSUPP))
     }
 
     /// The card's file.
@@ -179,8 +187,11 @@ impl Device {
             self.resource_handles().map_err(|source| self.refused("reading its resources", source))?;
         let mut connectors = Vec::new();
         for handle in resources.connectors() {
-            let info = self.get_connector(*handle, true);
-            connectors.push(info.map_err(|source| self.refused("reading a connector", source))?);
+            // Connectors come and go with docks and adapters: one that has just gone is none.
+            match self.get_connector(*handle, true) {
+                Ok(info) => connectors.push(info),
+                Err(error) => tracing::debug!("connector {}: {error}", u32::from(*handle)),
+            }
         }
         let planes = if self.is_atomic {
             self.plane_handles().map_err(|source| self.refused("reading its planes", source))?
@@ -201,6 +212,7 @@ impl Device {
             encoders.map(|encoder| mask(&resources.filter_crtcs(encoder.possible_crtcs()), resources));
         select::Connector {
             id: info.handle().into(),
+            name: format!("{}-{}", info.interface().as_str(), info.interface_id()),
             is_connected: info.state() == connector::State::Connected,
             possible_crtcs: masks.fold(0, |all, mask| all | mask),
             modes: info.modes().iter().map(mode).collect(),

@@ -1,30 +1,38 @@
-//! KMS: outputs on a DRM card.
+//! Screens of a DRM card, as linux/Documentation/gpu/drm-kms.rst describes them.
 //!
-//! - [`select`]: which connectors are driven by what, in which mode. Pure.
-//! - [`device`]: finds the card by what it can do, becomes its master, reads what it has.
-//! - [`buffers`]: dumb buffers, each a picture in the card's memory and a framebuffer.
-//! - [`commit`]: the first picture and every next one: atomic, and legacy where that is all there is.
+//! - [`device`]: the card: found by what it can do, and what it has.
+//! - [`select`]: which connector gets which CRTC, plane and mode. Pure.
+//! - [`buffers`]: pictures in memory that the card can scan out, from the kernel or from [`gbm`].
+//! - [`commit`]: the first picture of a screen, every next one, and the last.
+//! - [`monitor`]: hears of screens that come and go.
 //!
-//! Here: the heads, each an output with its route and its buffers, and the events that tell when pictures are on the glass.
+//! Here: the heads, one for each screen; which of them come and go; and the events that tell when pictures are on the
+//! glass.
 
 pub mod buffers;
 pub mod commit;
 pub mod device;
+pub mod gbm;
+pub mod monitor;
 pub mod select;
 
+use std::io::ErrorKind;
 use std::rc::Rc;
 
+use drm::Device as _;
 use drm::control::{Device as _, Event};
 
-use crate::frame_clock::Flip;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
+use crate::policy::config::BufferChoice;
+use crate::policy::outputs::OutputConfigs;
 use crate::scene::OutputId;
 use crate::scene::area::Area;
-use buffers::Buffer;
+use buffers::{Allocator, Buffer};
 use commit::Pipe;
-use device::{Device, KmsError};
-use select::{ModeWish, Route, route};
+use device::{Device, Facts, KmsError};
+use monitor::Monitor;
+use select::{Connector, Route, route};
 
 /// A picture that is shown on a connector.
 #[derive(Debug)]
@@ -40,7 +48,15 @@ struct Head {
 #[derive(Debug)]
 pub struct Kms {
     device: Rc<Device>,
+    allocator: Allocator,
+    configs: OutputConfigs,
+    has_vblanks: bool,
     heads: Vec<Head>,
+    /// The connectors that have had a screen, by name: the first is output 1. Who comes back gets the number it had.
+    names: Vec<String>,
+    /// Flips that were read before somebody asked for them.
+    flips: Vec<HeadFlip>,
+    monitor: Option<Monitor>,
 }
 
 /// What of a head an output needs to know.
@@ -50,52 +66,132 @@ pub struct HeadScreen {
     pub output: OutputId,
     /// The connector's name, such as HDMI-A-1.
     pub name: String,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
+    /// Width and height of the mode in pixels.
+    pub mode: (u32, u32),
     /// Frames in 1000 seconds.
     pub refresh: u32,
     /// Its buffers, of which it draws into one while the other is shown.
     pub buffers: [Rc<Storage>; 2],
 }
 
+/// What has become of a card's screens.
+#[derive(Debug)]
+pub enum HeadChange {
+    /// One has come, or has another mode.
+    Came(HeadScreen),
+    /// One has gone.
+    Went(OutputId),
+}
+
+/// A picture has come on the glass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadFlip {
+    /// The output's number.
+    pub output: OutputId,
+    /// The vblank's number; `None` where the driver counts none.
+    pub sequence: Option<u64>,
+    /// When it was, in nanoseconds of CLOCK_MONOTONIC.
+    pub time: u64,
+}
+
 impl Kms {
-    /// Takes over a device: every connected screen becomes a head.
-    ///
-    /// # Errors
-    /// There is nothing to drive, or the card refuses buffers.
-    pub fn new(device: Device, wish: Option<ModeWish>, unmapper: &Unmapper) -> Result<Self, KmsError> {
+    /// Takes over a device. Its screens come with the first [`rescan`](Self::rescan).
+    pub fn new(device: Device, choice: BufferChoice, configs: OutputConfigs, unmapper: &Unmapper) -> Self {
         let device = Rc::new(device);
-        let facts = device.facts()?;
-        let routes = route(&facts.card, &[], wish);
-        if routes.is_empty() {
-            return Err(KmsError::NoMode { path: device.path().into() });
+        let allocator = Allocator::new(&device, choice, unmapper);
+        let monitor = Monitor::open()
+            .inspect_err(|error| tracing::warn!("screens that come and go are not seen: {error}"));
+        Self {
+            has_vblanks: device.has_vblanks(),
+            device,
+            allocator,
+            configs,
+            heads: Vec::new(),
+            names: Vec::new(),
+            flips: Vec::new(),
+            monitor: monitor.ok(),
         }
-        let head = |(output, route): (OutputId, Route)| {
-            let pipe = Pipe::new(&device, &facts, route)?;
-            let (width, height) = pipe.size();
-            let buffer = || Buffer::dumb(&device, width, height, unmapper);
-            Ok(Head { output, pipe, buffers: [buffer()?, buffer()?], is_lit: false })
-        };
-        let heads: Result<Vec<Head>, KmsError> = (1..).zip(routes).map(head).collect();
-        Ok(Self { heads: heads?, device })
     }
 
-    /// The heads, as outputs are made of them.
-    pub fn screens(&self) -> impl Iterator<Item = HeadScreen> + '_ {
-        self.heads.iter().map(|head| {
-            let (width, height) = head.pipe.size();
-            let [first, second] = &head.buffers;
-            HeadScreen {
-                output: head.output,
-                name: head.pipe.name().into(),
-                width,
-                height,
-                refresh: head.pipe.refresh(),
-                buffers: [Rc::clone(first.storage()), Rc::clone(second.storage())],
+    /// What outputs are to be like.
+    pub const fn configs(&self) -> &OutputConfigs {
+        &self.configs
+    }
+
+    /// Hears of screens that come and go, where that can be had.
+    pub const fn monitor(&self) -> Option<&Monitor> {
+        self.monitor.as_ref()
+    }
+
+    /// Looks which screens are plugged in: each that can be driven becomes a head, and heads without a screen go. One that
+    /// cannot be had for want of something is left out, and the log says why.
+    ///
+    /// # Errors
+    /// The card does not tell what it has.
+    pub fn rescan(&mut self) -> Result<Vec<HeadChange>, KmsError> {
+        let facts = self.device.facts()?;
+        let kept: Vec<Route> = self.heads.iter().map(|head| head.pipe.route()).collect();
+        let routes = route(&facts.card, &kept, |name| self.configs.of(name).mode);
+        let mut changes = Vec::new();
+        let heads = std::mem::take(&mut self.heads);
+        let (kept, gone): (Vec<Head>, Vec<Head>) = heads
+            .into_iter()
+            .partition(|head| routes.iter().any(|route| goes_on(&head.pipe, *route, &facts)));
+        for head in gone {
+            if let Err(error) = head.pipe.darken(&self.device) {
+                tracing::debug!("{error}");
             }
-        })
+            changes.push(HeadChange::Went(head.output));
+        }
+        self.heads = kept;
+        // Those of heads that have gone must not be taken for flips of heads that come.
+        let mut flips = self.read_flips();
+        self.flips.append(&mut flips);
+        for route in routes {
+            if self.heads.iter().any(|head| head.pipe.route().connector == route.connector) {
+                continue;
+            }
+            match self.head(&facts, route) {
+                Ok(head) => {
+                    changes.retain(
+                        |change| !matches!(change, HeadChange::Went(output) if *output == head.output),
+                    );
+                    changes.push(HeadChange::Came(screen(&head)));
+                    self.heads.push(head);
+                }
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        Ok(changes)
+    }
+
+    fn head(&mut self, facts: &Facts, route: Route) -> Result<Head, KmsError> {
+        let pipe = Pipe::new(&self.device, facts, route)?;
+        if let Some(connector) = facts.card.connectors.iter().find(|other| other.id == route.connector) {
+            self.tell_mode(connector, route.mode);
+        }
+        let buffers = [self.allocator.allocate(pipe.size())?, self.allocator.allocate(pipe.size())?];
+        let known = self.names.iter().position(|name| name == pipe.name());
+        let index = known.unwrap_or_else(|| {
+            self.names.push(pipe.name().into());
+            self.names.len() - 1
+        });
+        let output = OutputId::try_from(index).unwrap_or(OutputId::MAX - 1) + 1;
+        Ok(Head { output, pipe, buffers, is_lit: false })
+    }
+
+    /// Says so where a screen has not the mode that is asked of it.
+    fn tell_mode(&self, connector: &Connector, chosen: usize) {
+        let Some(wish) = self.configs.of(&connector.name).mode else { return };
+        let (None, Some(mode)) = (connector.find(wish), connector.modes.get(chosen)) else { return };
+        let mut all: Vec<String> = connector.modes.iter().map(ToString::to_string).collect();
+        all.dedup();
+        tracing::warn!(
+            "{}: {} has no mode {wish} and shows {mode}: ask for one of {}",
+            self.device.path().display(),
+            connector.name,
+            all.join(", ")
+        );
     }
 
     /// Puts a composed buffer on the glass with the next vblank; [`flips`](Self::flips) tells when it is there.
@@ -116,31 +212,77 @@ impl Kms {
         }
     }
 
+    /// Lets somebody else be master of the card.
+    pub fn release(&mut self) {
+        if let Err(error) = self.device.release_master_lock() {
+            tracing::warn!("{}: giving the card away: {error}", self.device.path().display());
+        }
+        self.heads.iter_mut().for_each(|head| head.is_lit = false);
+    }
+
+    /// Becomes master of the card again. All modes are set anew with the next pictures.
+    ///
+    /// # Errors
+    /// Somebody else is.
+    pub fn acquire(&mut self) -> Result<(), KmsError> {
+        self.device.become_master()?;
+        // Of frames that were given up.
+        drop(self.flips());
+        Ok(())
+    }
+
     /// The pictures that have come on the glass since the last call. Does not wait.
-    pub fn flips(&mut self) -> Vec<(OutputId, Flip)> {
-        let events = match self.device.receive_events() {
-            Ok(events) => events,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Vec::new(),
-            Err(error) => {
-                tracing::warn!("events of {}: {error}", self.device.path().display());
-                return Vec::new();
-            }
-        };
-        let flipped = events.filter_map(|event| match event {
-            Event::PageFlip(flip) => Some(flip),
-            _ => None,
-        });
-        flipped
-            .filter_map(|flip| {
+    pub fn flips(&mut self) -> Vec<HeadFlip> {
+        let mut flips = std::mem::take(&mut self.flips);
+        flips.append(&mut self.read_flips());
+        flips
+    }
+
+    fn read_flips(&self) -> Vec<HeadFlip> {
+        let mut flips = Vec::new();
+        loop {
+            let events = match self.device.receive_events() {
+                Ok(events) => events,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    if error.kind() != ErrorKind::WouldBlock {
+                        tracing::warn!("events of {}: {error}", self.device.path().display());
+                    }
+                    return flips;
+                }
+            };
+            flips.extend(events.filter_map(|event| {
+                let Event::PageFlip(flip) = event else { return None };
                 let head = self.heads.iter().find(|head| head.pipe.crtc() == flip.crtc)?;
                 let time = u64::try_from(flip.duration.as_nanos()).unwrap_or(u64::MAX);
-                Some((head.output, Flip { sequence: u64::from(flip.frame), time }))
-            })
-            .collect()
+                let sequence = self.has_vblanks.then_some(u64::from(flip.frame));
+                Some(HeadFlip { output: head.output, sequence, time })
+            }));
+        }
     }
 
     /// The card, whose descriptor is readable when there are events.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+}
+
+/// Whether a head stays as it is where this route is wanted.
+fn goes_on(pipe: &Pipe, route: Route, facts: &Facts) -> bool {
+    let mine = pipe.route();
+    let connector = facts.connectors.iter().find(|info| u32::from(info.handle()) == route.connector);
+    let mode = connector.and_then(|info| info.modes().get(route.mode));
+    (mine.connector, mine.crtc, mine.plane) == (route.connector, route.crtc, route.plane)
+        && mode == Some(pipe.mode())
+}
+
+fn screen(head: &Head) -> HeadScreen {
+    let [first, second] = &head.buffers;
+    HeadScreen {
+        output: head.output,
+        name: head.pipe.name().into(),
+        mode: head.pipe.size(),
+        refresh: head.pipe.refresh(),
+        buffers: [Rc::clone(first.storage()), Rc::clone(second.storage())],
     }
 }

@@ -3,7 +3,7 @@
 //! Numbers of objects are the kernel's; possible CRTCs are the kernel's bit masks over the order of the card's CRTCs
 //! (`drm_mode_get_encoder`, `drm_mode_get_plane`).
 
-use std::str::FromStr;
+use crate::policy::outputs::ModeWish;
 
 /// A mode of a connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,19 @@ pub struct Mode {
     pub is_preferred: bool,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}@{}", self.width, self.height, f64::from(self.refresh) / 1000.0)
+    }
+}
+
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connector {
     /// Its number.
     pub id: u32,
+    /// Its name, such as HDMI-A-1.
+    pub name: String,
     /// Whether a screen is plugged in.
     pub is_connected: bool,
     /// The CRTCs that can drive it.
@@ -51,45 +59,6 @@ pub struct Card {
     pub planes: Vec<PrimaryPlane>,
 }
 
-/// A mode that somebody asks for, written `WIDTHxHEIGHT` or `WIDTHxHEIGHT@HERTZ`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModeWish {
-    width: u32,
-    height: u32,
-    /// Frames in 1000 seconds.
-    refresh: Option<u32>,
-}
-
-impl FromStr for ModeWish {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (size, refresh) = match text.split_once('@') {
-            Some((size, refresh)) => (size, Some(refresh)),
-            None => (text, None),
-        };
-        let parsed = || {
-            let (width, height) = size.split_once('x')?;
-            let refresh = match refresh {
-                None => None,
-                Some(hertz) => {
-                    let hertz: f64 = hertz.parse().ok().filter(|hertz| (1.0..1000.0).contains(hertz))?;
-                    Some((hertz * 1000.0).round() as u32)
-                }
-            };
-            Some(Self { width: width.parse().ok()?, height: height.parse().ok()?, refresh })
-        };
-        parsed().ok_or_else(|| format!("{text:?} is no mode: write WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ"))
-    }
-}
-
-impl std::fmt::Display for ModeWish {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}x{}", self.width, self.height)?;
-        self.refresh.map_or(Ok(()), |refresh| write!(formatter, "@{}", f64::from(refresh) / 1000.0))
-    }
-}
-
 /// A refresh rate counts as the one asked for where it is off by less than this, in frames in 1000 seconds: 59.94 is
 /// meant by 60 where there is nothing nearer.
 const NEAR: u32 = 1000;
@@ -108,7 +77,8 @@ impl Connector {
         asked.or_else(preferred).or_else(largest)
     }
 
-    fn find(&self, wish: ModeWish) -> Option<usize> {
+    /// The mode that is asked for, as an index, where it has that.
+    pub fn find(&self, wish: ModeWish) -> Option<usize> {
         let fitting = self.modes.iter().enumerate().filter(|(_, mode)| {
             (mode.width, mode.height) == (wish.width, wish.height)
                 && wish.refresh.is_none_or(|refresh| mode.refresh.abs_diff(refresh) < NEAR)
@@ -135,14 +105,15 @@ pub struct Route {
     pub mode: usize,
 }
 
-/// Routes as many connected connectors as can be. Those that `kept` routes already stay as they are.
-pub fn route(card: &Card, kept: &[Route], wish: Option<ModeWish>) -> Vec<Route> {
+/// Routes as many connected connectors as can be; `wish` tells a connector's mode by its name. Those that `kept` routes
+/// already stay as they are.
+pub fn route(card: &Card, kept: &[Route], wish: impl Fn(&str) -> Option<ModeWish>) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     let wanted: Vec<(&Connector, usize)> = card
         .connectors
         .iter()
         .filter(|connector| connector.is_connected)
-        .filter_map(|connector| Some((connector, connector.choose_mode(wish)?)))
+        .filter_map(|connector| Some((connector, connector.choose_mode(wish(&connector.name))?)))
         .collect();
     for (connector, mode) in &wanted {
         let same = |route: &&Route| route.connector == connector.id;
@@ -195,7 +166,8 @@ mod tests {
     }
 
     fn connector(id: u32, possible_crtcs: u32) -> Connector {
-        Connector { id, is_connected: true, possible_crtcs, modes: vec![mode(640, 480, 60_000)] }
+        let name = format!("HDMI-A-{id}");
+        Connector { id, name, is_connected: true, possible_crtcs, modes: vec![mode(640, 480, 60_000)] }
     }
 
     fn card(connectors: Vec<Connector>, crtcs: &[u32]) -> Card {
@@ -230,17 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_read_or_refused() {
-        assert_eq!("640x480@59.94".parse::<ModeWish>().unwrap().to_string(), "640x480@59.94");
-        for text in ["", "640", "640x", "640x480@", "640x480@0", "x@60", "640x480@fast"] {
-            assert!(text.parse::<ModeWish>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn connectors_share_no_crtc() {
         let card = card(vec![connector(1, 0b11), connector(2, 0b01)], &[10, 11]);
-        let routes = route(&card, &[], None);
+        let routes = route(&card, &[], |_| None);
         let pairs: Vec<_> = routes.iter().map(|route| (route.connector, route.crtc, route.plane)).collect();
         assert_eq!(pairs, [(1, 11, Some(111)), (2, 10, Some(110))], "the first makes room for the second");
     }
@@ -250,7 +214,7 @@ mod tests {
         let mut dark = connector(3, 0b11);
         dark.is_connected = false;
         let card = card(vec![connector(1, 0b11), connector(2, 0b11), dark, connector(4, 0b11)], &[10, 11]);
-        let routes = route(&card, &[], None);
+        let routes = route(&card, &[], |_| None);
         assert_eq!(routes.len(), 2);
         assert!(routes.iter().all(|route| route.connector != 3));
     }
@@ -259,8 +223,18 @@ mod tests {
     fn what_is_lit_stays_where_it_is() {
         let card = card(vec![connector(1, 0b11), connector(2, 0b11)], &[10, 11]);
         let kept = Route { connector: 2, crtc: 10, plane: Some(110), mode: 0 };
-        let routes = route(&card, &[kept], None);
+        let routes = route(&card, &[kept], |_| None);
         assert_eq!(routes[0], kept);
         assert_eq!((routes[1].connector, routes[1].crtc), (1, 11));
+    }
+
+    #[test]
+    fn each_connector_has_its_own_mode() {
+        let mut card = card(vec![connector(1, 0b11), connector(2, 0b11)], &[10, 11]);
+        for connector in &mut card.connectors {
+            connector.modes.push(mode(320, 200, 50_000));
+        }
+        let routes = route(&card, &[], |name| "320x200".parse().ok().filter(|_| name == "HDMI-A-2"));
+        assert_eq!(routes.iter().map(|route| route.mode).collect::<Vec<_>>(), [0, 1]);
     }
 }
