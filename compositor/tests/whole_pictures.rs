@@ -7,8 +7,6 @@
 mod fixture;
 
 use blitd_client::Serial;
-use blitd_pixels::blit::convert;
-use blitd_pixels::view::{Layout, PictureMut, ViewMut};
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Entry, Request};

@@ -28,6 +28,9 @@ enum Task {
     Test,
     /// Counts the wake-ups and the memory of a daemon that nobody asks for anything.
     Idle(idle::Arguments),
+    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that does
+    /// nothing else meanwhile.
+    Frames,
     /// Runs a program in a guest that has a virtual display driver.
     Vm(vm::Arguments),
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Test => test::run().map(|()| ExitCode::SUCCESS),
         Task::Idle(arguments) => idle::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
         Task::Vm(arguments) => vm::run(&arguments),
     };
     match result {

@@ -10,7 +10,8 @@ mod kernel;
 
 use std::process::ExitCode;
 
-use crate::tools::TaskError;
+use crate::setup::{GBM, ensure};
+use crate::tools::{TaskError, cargo, run as run_command};
 
 /// What is run in the guest.
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,32 @@ pub(crate) struct Arguments {
 /// Sees to it that the guest can be booted.
 pub(crate) fn prepare() -> Result<(), TaskError> {
     kernel::built().map(drop)
+}
+
+/// Runs a test of the daemon in the guest, with these arguments for its kernel: cargo starts the test by this program.
+pub(crate) fn test(name: &str, kernel: &[&str], cargo_arguments: &[&str]) -> Result<(), TaskError> {
+    let program =
+        std::env::current_exe().map_err(|source| TaskError::Start { what: "xtask".into(), source })?;
+    let mut runner = format!("{} vm --timeout 600", program.display());
+    for argument in kernel {
+        runner.push_str(&format!(" --kernel {argument}"));
+    }
+    runner.push_str(" --");
+    let arguments = ["test", "--package", "blitd", "--features", "guest", "--locked", "--test", name];
+    run_command(
+        cargo(&arguments)
+            .args(cargo_arguments)
+            .args(["--", "--nocapture"])
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner),
+    )
+}
+
+/// Measures in real time whether an animation at the rate of the screen loses frames. Without CRCs and writeback, whose work
+/// the driver does on the guest's only CPU at each flip.
+pub(crate) fn frames() -> Result<(), TaskError> {
+    ensure(&GBM)?;
+    prepare()?;
+    test("animation", &["vkms.nomap=1"], &["--release"])
 }
 
 /// Runs a program in the guest, as root, in the current folder, and ends with its exit code.
