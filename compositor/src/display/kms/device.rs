@@ -23,6 +23,12 @@ pub enum KmsError {
         "there is no DRM card in {CARDS} that drives screens: load its driver, or use --backend headless"
     )]
     NoCard,
+    /// The one that was named is not there.
+    #[error("there is no card {}: name one of {CARDS} with --card, or leave it out for the first that drives screens", .path.display())]
+    NoSuchCard {
+        /// The card.
+        path: PathBuf,
+    },
     /// It cannot be opened.
     #[error("{}: {source}: run blitd as root or in the group that owns it, or use --backend headless", .path.display())]
     Open {
@@ -127,7 +133,10 @@ impl Device {
             .write(true)
             .custom_flags(libc::O_CLOEXEC | libc::O_NONBLOCK)
             .open(path)
-            .map_err(|source| KmsError::Open { path: path.into(), source })?;
+            .map_err(|source| match source.kind() {
+                ErrorKind::NotFound => KmsError::NoSuchCard { path: path.into() },
+                _ => KmsError::Open { path: path.into(), source },
+            })?;
         let mut device = Self { file, path: path.into(), is_atomic: false };
         let drives = device.resource_handles().is_ok_and(|resources| !resources.crtcs().is_empty());
         let has_dumb = device.get_driver_capability(DriverCapability::DumbBuffer).is_ok_and(|has| has > 0);
