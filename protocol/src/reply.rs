@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::framing::{HEADER_LENGTH, MAX_LENGTH};
-use crate::value::{Backend, ClockSource, Mode, NotShown, Path, StatisticsSubject, ValueError};
+use crate::value::{Backend, ClockSource, Mode, NotShown, Path, StatisticsSubject, Transform, ValueError};
 use crate::wire;
 
 /// The numbers of replies and pulses. A reply's header has its request's serial; a pulse's has 0.
@@ -27,7 +27,7 @@ pub mod kind {
     pub const REFUSED: u16 = 0x80ff;
     /// Kinds from here on are pulses. One that a client does not know it passes over.
     pub const FIRST_PULSE: u16 = 0xc000;
-    /// Pulse: an output came, went or changed. Not sent in version 1 before outputs can.
+    /// Pulse: an output came, went or changed.
     pub const OUTPUTS_CHANGED: u16 = 0xc001;
 }
 
@@ -383,5 +383,18 @@ impl wire::OutputRecord {
     /// The number is not a backend's.
     pub fn backend(&self) -> Result<Backend, ValueError> {
         Backend::from_number(self.backend)
+    }
+
+    /// How pictures are turned on their way to the screen.
+    ///
+    /// # Errors
+    /// The number is not a transform's.
+    pub fn transform(&self) -> Result<Transform, ValueError> {
+        Transform::from_number(self.transform)
+    }
+
+    /// Where the output is in the plane that it shares with others, if it does.
+    pub fn place(&self) -> Option<(i32, i32)> {
+        (self.placed != 0).then_some((self.x.get(), self.y.get()))
     }
 }

@@ -27,6 +27,13 @@ pub(crate) struct Output {
     height: u32,
     /// How many frames it shows in a second, in thousandths.
     refresh_millihertz: u32,
+    /// How pictures are turned on their way to the screen, as the protocol numbers it: 0 to 3 quarters counter-clockwise,
+    /// 4 to 7 the same after left and right are exchanged.
+    transform: u8,
+    /// Where it is in the plane that it shares with other outputs, as `[x, y]`; null where it shares none.
+    place: Option<(i32, i32)>,
+    /// Whether it shows nothing for the moment.
+    off: bool,
     /// The colour under all layers, as `rrggbb`.
     background: String,
     /// The format of its picture, as a fourcc.
@@ -52,6 +59,9 @@ impl From<&OutputRecord> for Output {
             width: record.width.get(),
             height: record.height.get(),
             refresh_millihertz: record.refresh.get(),
+            transform: record.transform,
+            place: record.place(),
+            off: record.off != 0,
             background: format!("{:06x}", record.background.get() & 0x00ff_ffff),
             format: format(record.fourcc.get()),
             sequence: record.sequence.get(),
@@ -62,8 +72,18 @@ impl From<&OutputRecord> for Output {
 }
 
 impl Row for Output {
-    const HEADS: &'static [&'static str] =
-        &["OUTPUT", "NAME", "BACKEND", "SIZE", "RATE HZ", "FORMAT", "FRAMES", "COMPOSED MIB"];
+    const HEADS: &'static [&'static str] = &[
+        "OUTPUT",
+        "NAME",
+        "BACKEND",
+        "SIZE",
+        "RATE HZ",
+        "TURNED",
+        "PLACE",
+        "STATE",
+        "FRAMES",
+        "COMPOSED MIB",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -72,10 +92,27 @@ impl Row for Output {
             Cell::text(self.backend),
             Cell::number(format!("{}x{}", self.width, self.height)),
             Cell::number(format!("{:.2}", f64::from(self.refresh_millihertz) / 1000.0)),
-            Cell::text(&self.format),
+            Cell::text(turned(self.transform)),
+            Cell::text(self.place.map_or("-".into(), |(x, y)| format!("{x},{y}"))),
+            Cell::text(if self.off { "off" } else { "on" }),
             Cell::number(self.frames),
             Cell::number(mebibytes(self.composed_bytes)),
         ]
+    }
+}
+
+/// A transform, for people.
+const fn turned(transform: u8) -> &'static str {
+    match transform {
+        0 => "-",
+        1 => "90",
+        2 => "180",
+        3 => "270",
+        4 => "reflected",
+        5 => "reflected, 90",
+        6 => "reflected, 180",
+        7 => "reflected, 270",
+        _ => UNKNOWN,
     }
 }
 
@@ -383,6 +420,10 @@ mod tests {
             background: 0xff10_2030.into(),
             fourcc: Format::Xrgb8888.fourcc().into(),
             backend: Backend::Headless.number(),
+            transform: 1,
+            off: 1,
+            placed: 1,
+            y: (-1080).into(),
             sequence: 7.into(),
             frames: 5.into(),
             composed: (3 << 20).into(),
@@ -396,7 +437,7 @@ mod tests {
         let json = serde_json::to_value(Output::from(&output())).unwrap();
         let expected = serde_json::json!({
             "output": 1, "name": "headless-1", "backend": "headless", "width": 1920, "height": 1080,
-            "refresh_millihertz": 59940, "background": "102030", "format": "XR24", "sequence": 7, "frames": 5,
+            "refresh_millihertz": 59940, "transform": 1, "place": [0, -1080], "off": true, "background": "102030", "format": "XR24", "sequence": 7, "frames": 5,
             "composed_bytes": 3145728,
         });
         assert_eq!(json, expected);

@@ -33,6 +33,7 @@ pub(super) fn outputs(rooms: &Rooms, first: u32) -> Reply<'static> {
 fn output_record(output: &Output) -> OutputRecord {
     let screen = output.screen();
     let (width, height) = screen.size();
+    let (x, y) = screen.place.unwrap_or_default();
     OutputRecord {
         output: output.id().into(),
         width: width.into(),
@@ -41,10 +42,15 @@ fn output_record(output: &Output) -> OutputRecord {
         background: screen.background.into(),
         fourcc: Format::Xrgb8888.fourcc().into(),
         backend: screen.backend.number(),
-        reserved: [0; 7],
+        transform: screen.transform.number(),
+        off: output.is_off().into(),
+        placed: screen.place.is_some().into(),
+        reserved: [0; 4],
         sequence: output.last_flip().sequence.into(),
         frames: output.frames().into(),
         composed: output.composed().into(),
+        x: x.into(),
+        y: y.into(),
         name: *screen.name.as_bytes(),
     }
 }
