@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use blitd::display::Change;
 use blitd::display::output::{Output, Screen};
@@ -20,6 +20,16 @@ const SIZE: (u32, u32) = (150, 100);
 
 /// An output that somebody plugs in.
 fn screen(fixture: &Fixture, number: u32, place: Option<(i32, i32)>, size: (u32, u32)) -> Change {
+    screen_of(fixture, number, place, size).0
+}
+
+/// The same, and its buffers, to see when they are given back.
+fn screen_of(
+    fixture: &Fixture,
+    number: u32,
+    place: Option<(i32, i32)>,
+    size: (u32, u32),
+) -> (Change, [Weak<Storage>; 2]) {
     let screen = Screen {
         name: Name::new(&format!("test-{number}")),
         backend: Backend::Headless,
@@ -32,7 +42,9 @@ fn screen(fixture: &Fixture, number: u32, place: Option<(i32, i32)>, size: (u32,
     let unmapper = Unmapper::start();
     let buffer = || Rc::new(Storage::new(size.0, size.1, Format::Xrgb8888, &unmapper).unwrap());
     let clock = FrameClock::paced(fixture.now(), 60_000);
-    Change::Came(Box::new(Output::new(number, screen, clock, [buffer(), buffer()], fixture.now())))
+    let buffers = [buffer(), buffer()];
+    let weak = buffers.each_ref().map(Rc::downgrade);
+    (Change::Came(Box::new(Output::new(number, screen, clock, buffers, fixture.now()))), weak)
 }
 
 fn change(fixture: &mut Fixture, change: Change) {
@@ -161,6 +173,7 @@ fn layers_outlive_their_output() {
     let at = |x: u32, y: u32| picture[(y * (SIZE.0 + 10) + x) as usize];
     assert_eq!((at(3, 4), at(2, 4)), (0xff12_3456, 0xff00_0001));
     assert_ne!(at(3, 14), 0xff12_3456, "below it is what was drawn before the output went");
+    assert_eq!(pulses(&mut fixture, &mut client), 0, "each change is told once");
 }
 
 #[test]
@@ -293,8 +306,12 @@ fn an_output_that_comes_and_goes_without_end_leaves_nothing_behind() {
     let mut fixture = Fixture::new(SIZE.0, SIZE.1);
     let mut silent = fixture.client("never reads");
     let mut random = Random(1);
+    let mut buffers = Vec::new();
     for _ in 0..500 {
-        let came = screen(&fixture, 1 + random.below(3) as u32, None, (40 + random.below(50) as u32, 30));
+        // More than a slice, so that some go in the middle of a frame.
+        let size = (400 + random.below(50) as u32, 300);
+        let (came, made) = screen_of(&fixture, 1 + random.below(3) as u32, None, size);
+        buffers.extend(made);
         fixture.daemon.server().change_outputs(vec![came]);
         for _ in 0..random.below(4) {
             fixture.turn();
@@ -304,6 +321,8 @@ fn an_output_that_comes_and_goes_without_end_leaves_nothing_behind() {
         fixture.turn();
     }
     fixture.rest();
+    let held = buffers.iter().filter(|buffer| buffer.strong_count() > 0).count();
+    assert_eq!(held, 2 * fixture.daemon.server().outputs().len(), "buffers of outputs that have gone");
     // Pulses of the same kind are one while nobody takes them; those that went out fit the socket.
     assert!(pulses(&mut fixture, &mut silent) <= 1);
     assert!(fixture.now() > PERIOD);

@@ -266,3 +266,35 @@ impl Output {
         self.composed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use blitd_protocol::image::Format;
+
+    use super::*;
+    use crate::memory::unmap::Unmapper;
+
+    #[test]
+    fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
+        let screen = Screen {
+            name: Name::new("on its side"),
+            backend: Backend::Headless,
+            mode: (20, 10),
+            refresh: 60_000,
+            transform: Transform::Rotate90,
+            place: None,
+            background: 0xff00_0000,
+        };
+        assert_eq!(screen.size(), (10, 20));
+        let unmapper = Unmapper::start();
+        let buffer = || Rc::new(Storage::new(20, 10, Format::Xrgb8888, &unmapper).unwrap());
+        let mut output = Output::new(1, screen, FrameClock::paced(0, 60_000), [buffer(), buffer()], 0);
+        output.damage(Rectangle::new(1, 2, 3, 4).unwrap());
+        let mut compositions = crate::work::compositions::Compositions::default();
+        let frame = output.frame(Vec::new());
+        output.begin(compositions.begin(frame));
+        let (_, damage) = output.commit(0, 0);
+        // Its upper left corner is where the upper right one was, 10 - (1 + 3) from the right.
+        assert_eq!(damage.rectangles(), [Rectangle::new(2, 6, 4, 3).unwrap()]);
+    }
+}
