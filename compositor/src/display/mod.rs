@@ -122,6 +122,8 @@ impl Display {
             return Ok((Self::Headless, vec![Change::Came(Box::new(output))]));
         };
         let path = device.path().display().to_string();
+        let commits = if device.is_atomic() { "atomic" } else { "legacy" };
+        tracing::info!("{path}: driver {}, {commits} commits", device.driver_name());
         let kms = Kms::new(device, wish.buffers, wish.outputs.clone(), unmapper);
         let mut display = Self::Kms(Box::new(kms));
         let changes = display.rescan(now)?;

@@ -182,6 +182,12 @@ impl Device {
         &self.path
     }
 
+    /// What its driver calls itself.
+    pub fn driver_name(&self) -> String {
+        let driver = self.get_driver();
+        driver.map_or_else(|_| "unknown".into(), |driver| driver.name().to_string_lossy().into_owned())
+    }
+
     /// Whether commits are atomic.
     pub const fn is_atomic(&self) -> bool {
         self.is_atomic
