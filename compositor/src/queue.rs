@@ -180,10 +180,18 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The started request cannot go on until [`finish`](Self::finish): its connection waits, nobody else does.
+    /// The started request cannot go on until [`unblock`](Self::unblock) or [`finish`](Self::finish): its connection
+    /// waits, nobody else does.
     pub fn block(&mut self, connection: ConnectionId) {
         if let Some(line) = self.lines.get_mut(&connection) {
             line.blocked = true;
+        }
+    }
+
+    /// The started request can go on, when its turn comes.
+    pub fn unblock(&mut self, connection: ConnectionId) {
+        if let Some(line) = self.lines.get_mut(&connection) {
+            line.blocked = false;
         }
     }
 
@@ -308,6 +316,9 @@ mod tests {
         queue.push(2, priority(0), "other");
         assert_eq!(run(&mut queue), ["other"]);
         assert!(queue.is_idle() && queue.len(1) == 2);
+        queue.unblock(1);
+        assert_eq!(queue.next(), Some(Turn { connection: 1, started: true }));
+        queue.block(1);
         queue.finish(1);
         assert_eq!(run(&mut queue), ["later"]);
     }

@@ -54,6 +54,8 @@ scenarios! {
     memory:
         memory_that_is_refused
         memory_that_is_refused_even_unsealed
+        what_is_no_dmabuf
+        no_dmabufs_allowed
         pages_punched_out
         truncated_before_a_draw
         truncated_in_a_draw

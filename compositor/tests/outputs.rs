@@ -8,8 +8,8 @@ use std::rc::{Rc, Weak};
 use blitd::display::Change;
 use blitd::display::output::{Output, Screen};
 use blitd::frame_clock::FrameClock;
+use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;
-use blitd::memory::unmap::Unmapper;
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{LayerConfigure, LayerCreate, Request};
@@ -39,7 +39,7 @@ fn screen_of(
         place,
         background: 0xff00_0000 + number,
     };
-    let unmapper = Unmapper::start();
+    let unmapper = Helper::start().unwrap().unmapper();
     let buffer = || Rc::new(Storage::new(size.0, size.1, Format::Xrgb8888, &unmapper).unwrap());
     let clock = FrameClock::paced(fixture.now(), 60_000);
     let buffers = [buffer(), buffer()];

@@ -89,6 +89,8 @@ codes! {
     NotPermitted = 31,
     /// The daemon could not get the memory.
     OutOfMemory = 32,
+    /// The fences of a dmabuf did not signal in time.
+    FenceTimeout = 33,
 }
 
 impl ErrorCode {

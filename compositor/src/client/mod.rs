@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use blitd_protocol::error::{Coded, ErrorCode, Refusal};
 use blitd_protocol::framing::Message;
 use blitd_protocol::reply::Reply;
-use blitd_protocol::request::{Hello, Request, RequestKind, VERSION};
+use blitd_protocol::request::{Hello, RegionCreate, Request, RequestKind, VERSION};
 use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
 use blitd_protocol::value::{Mode, Name, Priority};
 
@@ -19,6 +19,7 @@ use crate::policy::{Credentials, Limits, Usage};
 use crate::queue::ConnectionId;
 use crate::scene::{LayerKey, OutputId};
 use crate::work::compositions::CompositionId;
+use crate::work::cpu_access::CpuAccess;
 use crate::work::operation::Ids;
 use crate::work::paint::Paint;
 
@@ -28,8 +29,9 @@ const MOST_UNSENT: usize = 256 * 1024;
 /// Bytes of messages that wait in the queue, above which nothing more is read.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// Descriptors of requests that wait in the queue, above which nothing more is read. With those of a message on its way
-/// and the socket's own, no connection makes the daemon hold more than a dozen.
+/// Descriptors of requests that wait in the queue, above which nothing more is read. With those of a message on its way,
+/// the socket's own and a fence that is waited for, no connection makes the daemon hold more than a dozen, but for its
+/// dmabufs, which have a limit of their own.
 const MOST_DESCRIPTORS: usize = 4;
 
 /// A request on its way into the queue.
@@ -104,9 +106,9 @@ impl Coded for PriorityError {
     }
 }
 
-/// A request that is being worked on.
+/// A request that has been taken up.
 #[derive(Debug)]
-pub struct Active {
+pub struct Started {
     /// The client's number for it.
     pub serial: u64,
     /// When it was read.
@@ -115,6 +117,15 @@ pub struct Active {
     pub started: u64,
     /// How many slices it has had.
     pub slices: u32,
+    /// The dmabufs that it touches, where there are any.
+    pub access: Option<CpuAccess>,
+}
+
+/// A request that is being worked on.
+#[derive(Debug)]
+pub struct Active {
+    /// The request.
+    pub request: Started,
     /// What is done.
     pub work: Work,
 }
@@ -133,6 +144,12 @@ pub enum Work {
         /// The change.
         generation: u64,
     },
+    /// Waits until the helper has mapped a dmabuf.
+    Map(RegionCreate),
+    /// Waits until its dmabufs may be touched; then it is carried out.
+    Begin(Box<Request<'static>>),
+    /// Waits until its dmabufs are others' again; then this is the answer.
+    End(Reply<'static>),
 }
 
 /// One connection.

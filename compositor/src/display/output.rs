@@ -272,7 +272,7 @@ mod tests {
     use blitd_protocol::image::Format;
 
     use super::*;
-    use crate::memory::unmap::Unmapper;
+    use crate::memory::helper::Helper;
 
     #[test]
     fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
@@ -286,7 +286,7 @@ mod tests {
             background: 0xff00_0000,
         };
         assert_eq!(screen.size(), (10, 20));
-        let unmapper = Unmapper::start();
+        let unmapper = Helper::start().unwrap().unmapper();
         let buffer = || Rc::new(Storage::new(20, 10, Format::Xrgb8888, &unmapper).unwrap());
         let mut output = Output::new(1, screen, FrameClock::paced(0, 60_000), [buffer(), buffer()], 0);
         output.damage(Rectangle::new(1, 2, 3, 4).unwrap());

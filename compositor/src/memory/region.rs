@@ -16,8 +16,13 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
+use super::dmabuf::Dmabuf;
 use super::guard::guarded;
 use super::unmap::{Mapping, Unmapper};
+
+/// How long a request waits for the fences of dmabufs, in milliseconds from when its turn has come: a few frames of
+/// whoever draws into them.
+pub const FENCE_PATIENCE_MS: u64 = 100;
 
 /// What is wrong with a region, or with what is asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,22 @@ pub enum RegionError {
         size: u64,
         /// The kernel's words.
         source: std::io::Error,
+    },
+    /// Its driver does not let it be touched.
+    #[error("the dmabuf of region {region} cannot be touched ({source}): create another, or send a memfd")]
+    NotAccessible {
+        /// The region's id.
+        region: u32,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// Others have not been done with it in time.
+    #[error(
+        "the fences of region {region} have not signalled after {FENCE_PATIENCE_MS} ms: send the request when the dmabuf's writers, and for a capture its readers, are done, or nearly"
+    )]
+    FenceTimeout {
+        /// The region's id.
+        region: u32,
     },
     /// It went away while it was in use.
     #[error("the memory of region {region} went away while it was in use: destroy it and create another")]
@@ -130,7 +151,8 @@ impl Coded for RegionError {
             Self::TooSmall { .. } => ErrorCode::RegionTooSmall,
             Self::NotMappable { .. } => ErrorCode::RegionNotMappable,
             Self::NoMemory { .. } => ErrorCode::OutOfMemory,
-            Self::Fault { .. } => ErrorCode::RegionFault,
+            Self::Fault { .. } | Self::NotAccessible { .. } => ErrorCode::RegionFault,
+            Self::FenceTimeout { .. } => ErrorCode::FenceTimeout,
             Self::NotHeld { .. } => ErrorCode::RegionNotHeld,
             Self::NotWritable { .. } => ErrorCode::RegionNotWritable,
             Self::Outside { .. } => ErrorCode::OutsideRegion,
@@ -147,6 +169,10 @@ enum Origin {
     Sealed,
     /// The client's, and it may take it away.
     Unsealed,
+    /// A device's. The pages of udmabuf and of the heaps stay, but those of many cards do not: panfrost and msm free what
+    /// their user has marked as not needed (MADVISE), and TTM gives none of a card that is gone; the fault is a SIGBUS then
+    /// (`drm_gem_shmem_fault`, `msm_gem_fault`, `ttm_bo_vm_fault_reserved`).
+    Device,
     /// The daemon's.
     Held,
 }
@@ -219,6 +245,53 @@ impl Region {
         Ok(Self::of(id, map, origin, writable, unmapper))
     }
 
+    /// Looks whether a descriptor is a dmabuf of the stated size; says how many bytes of it are to be mapped.
+    ///
+    /// # Errors
+    /// [`RegionError::NotMappable`], [`RegionError::TooSmall`].
+    pub fn check_dmabuf(id: u32, descriptor: OwnedFd, stated: u64) -> Result<(Dmabuf, usize), RegionError> {
+        let unmappable = |source| RegionError::NotMappable {
+            region: id,
+            source,
+            hint: ", and say that it is one, or a dmabuf",
+        };
+        let none = || unmappable(std::io::Error::new(std::io::ErrorKind::Unsupported, "it is no dmabuf"));
+        let dmabuf = Dmabuf::new(descriptor).map_err(|errno| unmappable(errno.into()))?.ok_or_else(none)?;
+        let size = dmabuf.size().map_err(|errno| unmappable(errno.into()))?;
+        let length = usize::try_from(stated).ok().filter(|&length| length > 0 && stated <= size);
+        let length = length.ok_or(RegionError::TooSmall { region: id, stated, size })?;
+        Ok((dmabuf, length))
+    }
+
+    /// A dmabuf that the helper thread has mapped, or has not.
+    ///
+    /// # Errors
+    /// [`RegionError::NotMappable`], [`RegionError::NoMemory`].
+    pub fn of_dmabuf(
+        id: u32,
+        access: Access,
+        stated: u64,
+        mapped: std::io::Result<Mapping>,
+    ) -> Result<Self, RegionError> {
+        let writable = access == Access::ReadWrite;
+        match mapped {
+            Ok(mapping) => {
+                Ok(Self { id, mapping, origin: Origin::Device, writable, faulted: Cell::new(false) })
+            }
+            Err(source) if source.raw_os_error() == Some(nix::libc::ENOMEM) => {
+                Err(RegionError::NoMemory { region: id, size: stated, source })
+            }
+            Err(source) => {
+                let hint = if writable {
+                    ", or a dmabuf that is open for writing and whose driver maps it"
+                } else {
+                    ", or a dmabuf whose driver maps it"
+                };
+                Err(RegionError::NotMappable { region: id, source, hint })
+            }
+        }
+    }
+
     /// Memory that the daemon holds for a client, zero at first.
     ///
     /// # Errors
@@ -250,9 +323,14 @@ impl Region {
         self.mapping.len() as u64
     }
 
-    /// Whether the client can take the memory away while it is read.
+    /// Whether the memory can be taken away while it is read.
     pub fn may_fault(&self) -> bool {
-        self.origin == Origin::Unsealed
+        matches!(self.origin, Origin::Unsealed | Origin::Device)
+    }
+
+    /// The dmabuf that it is, if it is one.
+    pub const fn dmabuf(&self) -> Option<&Dmabuf> {
+        self.mapping.dmabuf()
     }
 
     /// Reads the memory.

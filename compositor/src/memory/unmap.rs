@@ -1,57 +1,46 @@
-//! Gives large mappings back on a thread of its own: munmap of some tens of megabytes takes milliseconds, as that of many
-//! small ones does, and the loop has none to spare.
+//! Gives mappings back off the loop, on the [helper](super::helper) thread.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
 
 use memmap2::MmapRaw;
-use nix::sys::signal::SigSet;
+
+use super::dmabuf::Dmabuf;
+use super::helper::Handle;
 
 /// What is smaller than this is unmapped where it stands: the detour would cost more.
 const LARGE: usize = 64 * 1024;
 
-/// A handle to the helper thread. The thread ends with the last handle; it sleeps while there is nothing to do.
+/// A handle to the helper thread for those who have mappings to give back.
 #[derive(Clone, Debug)]
-pub struct Unmapper(Option<Sender<MmapRaw>>);
+pub struct Unmapper(Arc<Handle>);
 
 impl Unmapper {
-    /// Starts the helper thread; where there can be none, everything is unmapped in place.
-    pub fn start() -> Self {
-        let (sender, receiver) = channel::<MmapRaw>();
-        let thread =
-            std::thread::Builder::new().name("unmap".into()).stack_size(64 * 1024).spawn(move || {
-                // Signals are the loop's; one that came here would end the process.
-                if let Err(errno) = SigSet::all().thread_block() {
-                    tracing::warn!("the helper thread cannot leave signals to the loop: {errno}");
-                }
-                receiver.into_iter().for_each(drop);
-            });
-        match thread {
-            Ok(_) => Self(Some(sender)),
-            Err(error) => {
-                tracing::warn!("no helper thread ({error}): large mappings are unmapped on the loop");
-                Self(None)
-            }
-        }
-    }
-
-    fn unmap(&self, map: MmapRaw) {
-        if let (Some(sender), true) = (&self.0, map.len() >= LARGE) {
-            // A thread that is gone hands the mapping back in the error, where it is dropped.
-            let _ = sender.send(map);
-        }
+    pub(super) const fn new(handle: Arc<Handle>) -> Self {
+        Self(handle)
     }
 }
 
 /// A mapping that is given back by the [`Unmapper`].
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub struct Mapping {
     map: Option<MmapRaw>,
+    dmabuf: Option<Dmabuf>,
     unmapper: Unmapper,
 }
 
 impl Mapping {
     pub(super) fn new(map: MmapRaw, unmapper: &Unmapper) -> Self {
-        Self { map: Some(map), unmapper: unmapper.clone() }
+        Self { map: Some(map), dmabuf: None, unmapper: unmapper.clone() }
+    }
+
+    /// A mapping of a dmabuf, which is closed after it.
+    pub(super) fn of_dmabuf(map: MmapRaw, dmabuf: Dmabuf, unmapper: &Unmapper) -> Self {
+        Self { map: Some(map), dmabuf: Some(dmabuf), unmapper: unmapper.clone() }
+    }
+
+    /// What is mapped, where that is a dmabuf.
+    pub(super) const fn dmabuf(&self) -> Option<&Dmabuf> {
+        self.dmabuf.as_ref()
     }
 
     /// The first byte, page-aligned.
@@ -67,8 +56,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if let Some(map) = self.map.take() {
-            self.unmapper.unmap(map);
+        let (map, dmabuf) = (self.map.take(), self.dmabuf.take());
+        // A small part of a dmabuf may be the last that keeps all of it.
+        if let Some(map) = map.filter(|map| map.len() >= LARGE || dmabuf.is_some()) {
+            self.unmapper.0.unmap(map, dmabuf);
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Limits {
     pub connections: u32,
     /// Regions, all of the user's together.
     pub regions: u32,
+    /// Regions of dmabuf memory, all of the user's together: each takes a descriptor of the daemon's.
+    pub dmabufs: u32,
     /// Layers, all of the user's together.
     pub layers: u32,
     /// Bytes of regions and layers, all of the user's together. A layer counts twice, for its spare storage.
@@ -58,6 +60,7 @@ impl Default for Limits {
         Self {
             connections: 64,
             regions: 1024,
+            dmabufs: 128,
             layers: 256,
             bytes: 1 << 30,
             requests: 64,
@@ -74,6 +77,7 @@ impl Default for Limits {
 pub struct Overrides {
     connections: Option<u32>,
     regions: Option<u32>,
+    dmabufs: Option<u32>,
     layers: Option<u32>,
     bytes: Option<u64>,
     requests: Option<u32>,
@@ -100,6 +104,7 @@ impl Overrides {
         Limits {
             connections: self.connections.unwrap_or(limits.connections),
             regions: self.regions.unwrap_or(limits.regions),
+            dmabufs: self.dmabufs.unwrap_or(limits.dmabufs),
             layers: self.layers.unwrap_or(limits.layers),
             bytes: self.bytes.unwrap_or(limits.bytes),
             requests: self.requests.unwrap_or(limits.requests),
@@ -142,6 +147,8 @@ pub struct Usage {
     pub connections: u32,
     /// Regions.
     pub regions: u32,
+    /// Of these, dmabufs.
+    pub dmabufs: u32,
     /// Layers.
     pub layers: u32,
     /// Bytes of regions and layers.
@@ -154,6 +161,7 @@ impl Usage {
         Self {
             connections: self.connections.saturating_add(other.connections),
             regions: self.regions.saturating_add(other.regions),
+            dmabufs: self.dmabufs.saturating_add(other.dmabufs),
             layers: self.layers.saturating_add(other.layers),
             bytes: self.bytes.saturating_add(other.bytes),
         }
@@ -164,6 +172,7 @@ impl Usage {
         Self {
             connections: self.connections.saturating_sub(other.connections),
             regions: self.regions.saturating_sub(other.regions),
+            dmabufs: self.dmabufs.saturating_sub(other.dmabufs),
             layers: self.layers.saturating_sub(other.layers),
             bytes: self.bytes.saturating_sub(other.bytes),
         }
@@ -175,6 +184,7 @@ impl Usage {
 enum Limited {
     Connections,
     Regions,
+    Dmabufs,
     Layers,
     Bytes,
 }
@@ -184,6 +194,7 @@ impl std::fmt::Display for Limited {
         formatter.write_str(match self {
             Self::Connections => "connections",
             Self::Regions => "regions",
+            Self::Dmabufs => "dmabufs",
             Self::Layers => "layers",
             Self::Bytes => "bytes",
         })
@@ -233,6 +244,7 @@ impl Accounts {
                 limits.connections.into(),
             ),
             (Limited::Regions, more.regions.into(), wanted.regions.into(), limits.regions.into()),
+            (Limited::Dmabufs, more.dmabufs.into(), wanted.dmabufs.into(), limits.dmabufs.into()),
             (Limited::Layers, more.layers.into(), wanted.layers.into(), limits.layers.into()),
             (Limited::Bytes, more.bytes, wanted.bytes, limits.bytes),
         ];

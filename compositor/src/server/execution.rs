@@ -11,9 +11,10 @@ use nix::sys::epoll::EpollFlags;
 
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
-use crate::client::{Active, Client, Ending, Work};
+use crate::client::{Active, Client, Ending, Started, Work};
 use crate::display::kms::HeadFlip;
 use crate::queue::{ConnectionId, Turn};
+use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
 use crate::work::{SLICE, Step, WorkError};
 
@@ -142,7 +143,7 @@ impl Server {
         }
     }
 
-    /// Begins a connection's next request; false where that has answered it.
+    /// Begins a connection's next request; false where it is not to be stepped now.
     pub(super) fn start(&mut self, id: ConnectionId) -> bool {
         let Some(incoming) = self.queue.start(id) else { return false };
         let Some(client) = self.clients.get_mut(&id) else {
@@ -152,22 +153,38 @@ impl Server {
         };
         client.taken(&incoming);
         let started = self.rooms.clock.now();
+        let asked = incoming.request.as_ref().ok();
+        let access = asked.and_then(|request| CpuAccess::of(request, &client.regions, started));
         let (serial, received) = (incoming.serial, incoming.received);
+        let started = Started { serial, received, started, slices: 0, access };
         let outcome = match incoming.request {
+            Ok(request) if started.access.is_some() => {
+                self.begin(id, started, Work::Begin(Box::new(request)));
+                return false;
+            }
             Ok(request) => requests::carry_out(&mut self.rooms, client, request, incoming.descriptor),
             Err(refusal) => Err(refusal),
         };
-        let active = |work| Active { serial, received, started, slices: 0, work };
+        self.go_on(id, started, outcome)
+    }
+
+    /// Goes on with what has come of a connection's request; false where that was all of it.
+    pub(super) fn go_on(
+        &mut self,
+        id: ConnectionId,
+        mut request: Started,
+        outcome: Result<Outcome, Refusal>,
+    ) -> bool {
         let reply = match outcome {
             Ok(Outcome::Work(work)) => {
                 if let Some(client) = self.clients.get_mut(&id) {
-                    client.active = Some(active(work));
+                    client.active = Some(Active { request, work });
                 }
                 return true;
             }
             Ok(Outcome::Done) => {
-                let finished = self.rooms.clock.now();
-                Reply::Done(Receipt { received, started, finished, bytes: 0, slices: 1, path: Path::None })
+                request.slices = 1;
+                self.receipt(&request, 0, Path::None)
             }
             Ok(Outcome::Reply(reply)) => reply,
             Ok(Outcome::Statistics(subject, first)) => {
@@ -175,15 +192,21 @@ impl Server {
             }
             Err(refusal) => Reply::Refused(refusal),
         };
-        self.answer(id, serial, &reply);
+        self.finish(id, request, reply);
         false
+    }
+
+    fn receipt(&self, request: &Started, bytes: u64, path: Path) -> Reply<'static> {
+        let Started { received, started, slices, .. } = *request;
+        let finished = self.rooms.clock.now();
+        Reply::Done(Receipt { received, started, finished, bytes, slices, path })
     }
 
     /// Does one step of what a connection's request has started.
     fn step(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some(mut active) = client.active.take() else { return };
-        active.slices += 1;
+        active.request.slices += 1;
         let reply = match progress(&mut self.rooms, &mut active.work) {
             Ok(Progress::Unfinished) => {
                 client.active = Some(active);
@@ -195,19 +218,15 @@ impl Server {
                 self.queue.block(id);
                 return;
             }
-            Ok(Progress::Done(bytes, path)) => {
-                let Active { received, started, slices, .. } = active;
-                let finished = self.rooms.clock.now();
-                Reply::Done(Receipt { received, started, finished, bytes, slices, path })
-            }
+            Ok(Progress::Done(bytes, path)) => self.receipt(&active.request, bytes, path),
             Ok(Progress::Answered(reply)) => reply,
             Err(refusal) => Reply::Refused(refusal),
         };
-        self.answer(id, active.serial, &reply);
+        self.finish(id, active.request, reply);
     }
 
     /// Answers a connection's started request, and lets its next one come.
-    fn answer(&mut self, id: ConnectionId, serial: u64, reply: &Reply<'_>) {
+    pub(super) fn answer(&mut self, id: ConnectionId, serial: u64, reply: &Reply<'_>) {
         self.queue.finish(id);
         if let Some(client) = self.clients.get_mut(&id) {
             client.reply(serial, reply);
@@ -265,6 +284,8 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
                 Err(WorkError::CaptureLost.into())
             }
         },
+        // The helper, or a fence, goes on with it.
+        Work::Map(_) | Work::Begin(_) | Work::End(_) => Ok(Progress::Blocked),
         Work::Sync { output, generation } => {
             let id = *output;
             let output = rooms.outputs.iter().find(|output| output.id() == id && !output.is_off());

@@ -11,7 +11,8 @@ use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::Server;
-use crate::client::{Client, Ending, Intake, Work};
+use super::dmabufs::{HELPER, fence_of};
+use crate::client::{Client, Ending, Intake};
 use crate::policy::{Credentials, Usage};
 use crate::queue::ConnectionId;
 
@@ -119,6 +120,14 @@ impl Server {
         self.heard |= count > 0;
         for event in &events[..count] {
             let (id, flags) = (event.data(), event.events());
+            if id == HELPER {
+                self.hear_helper();
+                continue;
+            }
+            if let Some(id) = fence_of(id) {
+                self.fence_signalled(id);
+                continue;
+            }
             if flags.contains(EpollFlags::EPOLLOUT) {
                 self.replied.push(id);
             }
@@ -198,8 +207,8 @@ impl Server {
             tracing::error!("connection {id}: epoll_ctl: {errno}");
         }
         self.queue.remove(id);
-        if let Some(Work::Capture(composition)) = client.active.take().map(|active| active.work) {
-            self.rooms.compositions.cancel(composition);
+        if let Some(active) = client.active.take() {
+            self.abandon(id, active);
         }
         for key in client.layers.values() {
             self.rooms.scene.remove(*key);

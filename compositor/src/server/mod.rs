@@ -11,10 +11,12 @@
 //! - [`listener`]: the socket that clients connect to.
 //! - `intake`: connections and requests coming in.
 //! - `requests`: one handler for each request, named after it.
+//! - `dmabufs`: requests that wait for the fences of dmabufs.
 //! - `execution`: whose slice it is, and what comes of it; frames too.
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `listing`: what outputs and statistics answer.
 
+mod dmabufs;
 mod execution;
 mod intake;
 pub mod listener;
@@ -31,13 +33,14 @@ use std::time::Duration;
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
-use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::client::{Client, Incoming};
 use crate::clock::Clock;
 use crate::display::output::Output;
 use crate::display::{Display, DisplayError, Wish};
 use crate::memory::guard;
+use crate::memory::helper::Helper;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
 use crate::policy::config::Config;
@@ -46,6 +49,7 @@ use crate::queue::{ConnectionId, Queue};
 use crate::scene::Scene;
 use crate::scene::arrangement::Arrangement;
 use crate::work::compositions::Compositions;
+use dmabufs::{Deadlines, HELPER};
 use intake::Reserve;
 
 /// While there is work, everything that is no client is looked at this often, in nanoseconds.
@@ -73,6 +77,7 @@ struct Rooms {
     display: Display,
     outputs: Vec<Output>,
     arrangement: Arrangement,
+    helper: Helper,
     unmapper: Unmapper,
     counters: Counters,
     clock: Clock,
@@ -85,8 +90,9 @@ pub struct Server {
     rooms: Rooms,
     clients: HashMap<ConnectionId, Client>,
     queue: Queue<Incoming>,
-    /// All connections in one: the loop asks it alone between two slices.
+    /// All connections in one, their fences and the helper: the loop asks it alone between two slices.
     epoll: Epoll,
+    deadlines: Deadlines,
     reserve: Reserve,
     next_connection: ConnectionId,
     /// Connections with replies that have not been sent yet.
@@ -138,11 +144,14 @@ impl Daemon {
     /// Why it cannot run.
     pub fn new(config: Config, wish: &Wish, clock: Clock) -> Result<Self, ServerError> {
         guard::install().map_err(ServerError::system("installing the SIGBUS handler"))?;
-        let unmapper = Unmapper::start();
+        let helper = Helper::start().map_err(ServerError::system("starting the helper thread"))?;
+        let unmapper = helper.unmapper();
         let now = clock.now();
         let (display, changes) = Display::open(wish, now, &unmapper)?;
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(ServerError::system("epoll_create"))?;
+        let bell = EpollEvent::new(EpollFlags::EPOLLIN, HELPER);
+        epoll.add(&helper, bell).map_err(ServerError::system("watching the helper thread"))?;
         let event_loop = EventLoop::try_new()?;
         let inner = epoll.0.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
         insert(&event_loop.handle(), inner, |server| server.read_clients())?;
@@ -163,6 +172,7 @@ impl Daemon {
             display,
             outputs: Vec::new(),
             arrangement: Arrangement::default(),
+            helper,
             unmapper,
             counters: Counters::default(),
             clock,
@@ -173,6 +183,7 @@ impl Daemon {
             clients: HashMap::new(),
             queue: Queue::default(),
             epoll,
+            deadlines: Deadlines::default(),
             reserve: Reserve::open(),
             next_connection: 1,
             replied: Vec::new(),
@@ -240,6 +251,7 @@ impl Daemon {
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
         busy |= server.flip_frames();
+        busy |= server.expire_fences();
         server.begin_frames();
         busy |= server.slice();
         busy |= !server.replied.is_empty();
@@ -250,6 +262,12 @@ impl Daemon {
     /// The server, for its connections and for what it knows.
     pub fn server(&mut self) -> &mut Server {
         &mut self.server
+    }
+
+    /// Whether the helper thread has something to do for a request: the daemon then goes on of itself, at a time that is
+    /// the kernel's, whatever the daemon's clock.
+    pub fn awaits_helper(&self) -> bool {
+        self.server.rooms.helper.is_busy()
     }
 
     /// When the daemon has to do something of itself, if ever; nanoseconds of its clock.
@@ -280,7 +298,8 @@ impl Server {
     }
 
     fn wakes_at(&self) -> Option<u64> {
-        self.rooms.outputs.iter().filter_map(Output::wakes_at).min()
+        let frames = self.rooms.outputs.iter().filter_map(Output::wakes_at);
+        frames.chain(self.deadlines.next()).min()
     }
 
     /// How long the loop may sleep.

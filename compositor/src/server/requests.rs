@@ -4,6 +4,7 @@
 //! asks, and the rooms.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -19,8 +20,10 @@ use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, Not
 use super::{Rooms, listing};
 use crate::client::{Client, Work};
 use crate::display::output::Output;
+use crate::memory::helper::Task;
 use crate::memory::region::Region;
 use crate::memory::storage::Storage;
+use crate::memory::unmap::Mapping;
 use crate::policy::Usage;
 use crate::scene::arrangement::FIRST;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
@@ -149,35 +152,65 @@ fn region_create(
 ) -> Result<Outcome, Refusal> {
     let RegionCreate { region: id, memory, access, size } = create;
     client.regions.check_free(id)?;
-    let usage = Usage { regions: 1, bytes: size, ..Usage::default() };
-    charge(rooms, client, usage)?;
+    charge(rooms, client, region_usage(memory == Memory::Dmabuf, size))?;
     let unsealed = client.limits().unsealed_memory;
     let region = match (memory, descriptor) {
+        (Memory::Dmabuf, Some(descriptor)) => match Region::check_dmabuf(id, descriptor, size) {
+            Ok((dmabuf, length)) => {
+                rooms.helper.submit(client.id(), &dmabuf, Task::Map(length, access));
+                return Ok(Outcome::Work(Work::Map(create)));
+            }
+            Err(error) => Err(error.into()),
+        },
         (Memory::Held, _) => Region::hold(id, access, size, &rooms.unmapper).map_err(Refusal::from),
         (Memory::Memfd, Some(descriptor)) => {
             Region::share(id, &descriptor, access, size, unsealed, &rooms.unmapper).map_err(Refusal::from)
         }
-        // Without a descriptor, the framing has ended the connection already.
-        (Memory::Dmabuf | Memory::Memfd, _) => {
-            let what = "dmabuf memory".into();
-            Err(WorkError::NotSupported { what, instead: "send a sealed memfd" }.into())
+        (Memory::Dmabuf | Memory::Memfd, None) => {
+            tracing::error!("connection {}: a region without its descriptor has come this far", client.id());
+            let what = "a region without its descriptor".into();
+            Err(WorkError::NotSupported { what, instead: "send one" }.into())
         }
     };
+    region_made(rooms, client, create, region)
+}
+
+/// A dmabuf has been mapped, or has not.
+pub(super) fn region_mapped(
+    rooms: &mut Rooms,
+    client: &mut Client,
+    create: RegionCreate,
+    mapped: io::Result<Mapping>,
+) -> Result<Outcome, Refusal> {
+    let region = Region::of_dmabuf(create.region, create.access, create.size, mapped);
+    region_made(rooms, client, create, region.map_err(Refusal::from))
+}
+
+fn region_made(
+    rooms: &mut Rooms,
+    client: &mut Client,
+    create: RegionCreate,
+    region: Result<Region, Refusal>,
+) -> Result<Outcome, Refusal> {
     match region {
         Ok(region) => {
             client.regions.insert(region);
             Ok(Outcome::Done)
         }
         Err(refusal) => {
-            release(rooms, client, usage);
+            release(rooms, client, region_usage(create.memory == Memory::Dmabuf, create.size));
             Err(refusal)
         }
     }
 }
 
+fn region_usage(is_dmabuf: bool, bytes: u64) -> Usage {
+    Usage { regions: 1, dmabufs: is_dmabuf.into(), bytes, ..Usage::default() }
+}
+
 fn region_destroy(rooms: &mut Rooms, client: &mut Client, region: u32) -> Result<Outcome, Refusal> {
     let removed = client.regions.remove(region)?;
-    release(rooms, client, Usage { regions: 1, bytes: removed.size(), ..Usage::default() });
+    release(rooms, client, region_usage(removed.dmabuf().is_some(), removed.size()));
     Ok(Outcome::Done)
 }
 

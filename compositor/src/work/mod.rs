@@ -1,5 +1,6 @@
 //! Room 6, work: requests and frames as something that can be stepped by a budget and resumed.
 //!
+//! - [`cpu_access`]: the dmabufs of a request, and the fences that it waits for.
 //! - [`operation`]: one draw or fill, validated: everything it needs is in hand, nothing can be out of bounds.
 //! - [`paint`]: operations carried out on layers, so that they land whole.
 //! - [`composition`]: a snapshot of layers put together, on a screen or in a client's region.
@@ -18,6 +19,7 @@
 
 pub mod composition;
 pub mod compositions;
+pub mod cpu_access;
 pub mod operation;
 pub mod paint;
 

@@ -27,6 +27,8 @@ const fn scenario(name: &'static str, side: u32, config: &'static str, play: fn(
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("memory_that_is_refused", 64, "", memory_that_is_refused),
     scenario("memory_that_is_refused_even_unsealed", 64, UNSEALED, memory_that_is_refused_even_unsealed),
+    scenario("what_is_no_dmabuf", 64, UNSEALED, what_is_no_dmabuf),
+    scenario("no_dmabufs_allowed", 64, "[limits]\ndmabufs = 0", no_dmabufs_allowed),
     scenario("pages_punched_out", 64, "", pages_punched_out),
     scenario("truncated_before_a_draw", 64, UNSEALED, truncated_before_a_draw),
     scenario("truncated_in_a_draw", SIDE, UNSEALED, truncated_in_a_draw),
@@ -67,8 +69,20 @@ fn opened(file: &File, options: &mut std::fs::OpenOptions) -> File {
 }
 
 fn refused(stand: &mut Stand, size: u64, access: Access, file: &File, code: ErrorCode, what: &str) {
+    refused_as(Memory::Memfd, stand, size, access, file, code, what);
+}
+
+fn refused_as(
+    memory: Memory,
+    stand: &mut Stand,
+    size: u64,
+    access: Access,
+    file: &File,
+    code: ErrorCode,
+    what: &str,
+) {
     let mut client = stand.fixture.client("memory");
-    let create = RegionCreate { region: 1, memory: Memory::Memfd, access, size };
+    let create = RegionCreate { region: 1, memory, access, size };
     match stand.share(&mut client, create, file) {
         Reply::Refused(refusal) => assert_eq!(refusal.code, code, "{what}: {refusal}"),
         other => panic!("{what}: {other:?}"),
@@ -125,19 +139,7 @@ fn memory_that_is_refused(stand: &mut Stand) {
 
 /// What is no memory at all is refused whatever the configuration says.
 fn no_memory(stand: &mut Stand, access: Access) {
-    let (pipe, _end) = nix::unistd::pipe().unwrap();
-    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
-    for (file, what) in [
-        (File::open("/dev/null").unwrap(), "/dev/null"),
-        (File::open("/dev/zero").unwrap(), "/dev/zero"),
-        (File::open("/proc/self/maps").unwrap(), "a file of proc"),
-        (File::open("/").unwrap(), "a directory"),
-        (File::open(std::env::current_exe().unwrap()).unwrap(), "a file on a disk"),
-        (File::from(pipe), "a pipe"),
-        (File::from(OwnedFd::from(socket)), "a socket"),
-        (File::from(epoll.0), "an epoll"),
-    ] {
+    for (file, what) in nothing_of_memory() {
         refused(stand, 4096, access, &file, ErrorCode::RegionNotMappable, what);
     }
     // Huge pages are mapped and unmapped by other rules than these, and fault where the pool of them is empty.
@@ -147,6 +149,42 @@ fn no_memory(stand: &mut Stand, access: Access) {
         let huge = seal(huge, SealFlag::F_SEAL_SHRINK);
         refused(stand, 4096, access, &huge, ErrorCode::RegionNotMappable, "huge pages");
     }
+}
+
+fn what_is_no_dmabuf(stand: &mut Stand) {
+    let sealed = seal(memory(true, 4096, 4096), SealFlag::F_SEAL_SHRINK);
+    let memory = [(sealed, "a memfd"), (unnamed("/dev/shm"), "POSIX shared memory")];
+    for access in [Access::Read, Access::ReadWrite] {
+        for (file, what) in nothing_of_memory().iter().chain(&memory) {
+            for size in [0, 1, 4096, 1 << 29] {
+                let code = ErrorCode::RegionNotMappable;
+                refused_as(Memory::Dmabuf, stand, size, access, file, code, what);
+            }
+            let code = ErrorCode::LimitReached;
+            refused_as(Memory::Dmabuf, stand, u64::MAX, access, file, code, what);
+        }
+    }
+}
+
+fn no_dmabufs_allowed(stand: &mut Stand) {
+    let code = ErrorCode::LimitReached;
+    refused_as(Memory::Dmabuf, stand, 4096, Access::Read, &File::open("/dev/null").unwrap(), code, "any");
+}
+
+fn nothing_of_memory() -> Vec<(File, &'static str)> {
+    let (pipe, _end) = nix::unistd::pipe().unwrap();
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    vec![
+        (File::open("/dev/null").unwrap(), "/dev/null"),
+        (File::open("/dev/zero").unwrap(), "/dev/zero"),
+        (File::open("/proc/self/maps").unwrap(), "a file of proc"),
+        (File::open("/").unwrap(), "a directory"),
+        (File::open(std::env::current_exe().unwrap()).unwrap(), "a file on a disk"),
+        (File::from(pipe), "a pipe"),
+        (File::from(OwnedFd::from(socket)), "a socket"),
+        (File::from(epoll.0), "an epoll"),
+    ]
 }
 
 fn memory_that_is_refused_even_unsealed(stand: &mut Stand) {

@@ -9,6 +9,7 @@ use nix::unistd::ftruncate;
 
 use super::*;
 use crate::memory::guard;
+use crate::memory::helper::Helper;
 
 const SIZE: usize = 3 * 4096;
 
@@ -27,7 +28,7 @@ fn seal(descriptor: &OwnedFd, seals: SealFlag) {
 }
 
 fn share(descriptor: &OwnedFd, access: Access, stated: u64, unsealed: bool) -> Result<Region, RegionError> {
-    Region::share(1, descriptor, access, stated, unsealed, &Unmapper::start())
+    Region::share(1, descriptor, access, stated, unsealed, &Helper::start().unwrap().unmapper())
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn memory_that_is_taken_away_is_survived() {
 
 #[test]
 fn held_memory_has_its_bounds() {
-    let region = Region::hold(1, Access::Read, 100, &Unmapper::start()).unwrap();
+    let region = Region::hold(1, Access::Read, 100, &Helper::start().unwrap().unmapper()).unwrap();
     region.put(90, &[7; 10]).unwrap();
     let mut out = Vec::new();
     region.get(89, 11, &mut out).unwrap();
@@ -110,7 +111,7 @@ fn held_memory_has_its_bounds() {
     assert_eq!(region.put(91, &[7; 10]).unwrap_err().code(), ErrorCode::OutsideRegion);
     assert_eq!(region.get(u64::MAX, 2, &mut out).unwrap_err().code(), ErrorCode::OutsideRegion);
     assert_eq!(
-        Region::hold(1, Access::Read, 0, &Unmapper::start()).unwrap_err().code(),
+        Region::hold(1, Access::Read, 0, &Helper::start().unwrap().unmapper()).unwrap_err().code(),
         ErrorCode::RegionTooSmall
     );
 }
@@ -118,8 +119,8 @@ fn held_memory_has_its_bounds() {
 #[test]
 fn a_table_counts_its_bytes() {
     let mut regions = Regions::default();
-    regions.insert(Region::hold(4, Access::Read, 100, &Unmapper::start()).unwrap());
-    regions.insert(Region::hold(5, Access::Read, 50, &Unmapper::start()).unwrap());
+    regions.insert(Region::hold(4, Access::Read, 100, &Helper::start().unwrap().unmapper()).unwrap());
+    regions.insert(Region::hold(5, Access::Read, 50, &Helper::start().unwrap().unmapper()).unwrap());
     assert_eq!((regions.len(), regions.bytes()), (2, 150));
     assert_eq!(regions.check_free(4).unwrap_err().code(), ErrorCode::IdInUse);
     assert!(regions.remove(4).is_ok());
