@@ -37,6 +37,7 @@ pub(crate) fn run() -> Result<(), TaskError> {
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[], &[])?;
+    vm::test("dmabuf", &[], &[])?;
     vm::test("refusals", &[], &[])?;
     vm::test("animation", &["time-travel=inf-cpu"], &[])
 }
