@@ -266,7 +266,14 @@ fn a_fence_that_signals_in_time_lets_the_draw_through() {
         is_done(&mut fixture, &mut client, serial);
         assert_eq!(fixture.now(), START, "{source:?}: no time has passed");
         shows(&mut fixture, &mut client, 0xff44_5566);
-        assert!(!fixture.vblank() || fixture.now() < START + PATIENCE, "the deadline is forgotten");
+        // The next one has a deadline of its own.
+        assert!(fixture.vblank());
+        let began = fixture.now();
+        assert!(began > START && began < START + PATIENCE);
+        let _written = buffer.written();
+        let serial = client.submit(&whole(1));
+        times_out(&mut fixture, &mut client, serial);
+        assert_eq!(fixture.now(), began + PATIENCE, "{source:?}");
     }
 }
 
@@ -319,10 +326,12 @@ fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
     let _alone = alone();
     let stopped = seccomp::stop(seccomp::SYNC);
     let mut fixture = Fixture::new(64, 64);
-    let go_on = |fixture: &mut Fixture, stops: u32| {
-        for _ in 0..stops {
+    let next_call = |fixture: &mut Fixture| {
+        loop {
             fixture.turn();
-            stopped.recv().unwrap().go_on();
+            if let Ok(call) = stopped.try_recv() {
+                return call;
+            }
         }
     };
     let mut client = fixture.client("late");
@@ -330,35 +339,29 @@ fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
     buffer.write_words(&plain(0xff11_2233));
     lent(&mut fixture, &mut client, 1, &buffer);
     fixture.layer(&mut client, layer(1, 0, 0, SIDE, SIDE));
-    // As it should be: one call begins, one ends.
+    // As it should be: one call begins, one ends, and the reply waits for both.
     let serial = client.submit(&whole(1));
-    while client.poll(serial).is_none() {
-        fixture.turn();
-        if let Ok(call) = stopped.try_recv() {
-            call.go_on();
-        }
+    for _ in 0..2 {
+        let call = next_call(&mut fixture);
+        while fixture.turn() {}
+        assert!(client.poll(serial).is_none(), "it has replied too early");
+        call.go_on();
     }
+    is_done(&mut fixture, &mut client, serial);
     for signals in [true, false] {
         fixture.done(&mut client, &Request::Fill(fill(1, 0xff77_7777, SIDE, SIDE)));
         fixture.rest();
         let began = fixture.now();
         let serial = client.submit(&whole(1));
-        fixture.turn();
-        let call = stopped.recv().unwrap();
+        let call = next_call(&mut fixture);
         let written = buffer.written();
         call.go_on();
         // The call is interrupted, and the fence waited for where that keeps nobody.
         is_waiting(&mut fixture, &mut client, serial);
         if signals {
             written.signal();
-            fixture.turn();
-            go_on(&mut fixture, 1);
-            loop {
-                fixture.turn();
-                if let Ok(call) = stopped.try_recv() {
-                    call.go_on();
-                    break;
-                }
+            for _ in 0..2 {
+                next_call(&mut fixture).go_on();
             }
             is_done(&mut fixture, &mut client, serial);
             assert_eq!(fixture.now(), began);
