@@ -1,5 +1,6 @@
 //! A connection: calls that return when the daemon has replied.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use crate::inline::{self, Ranges};
 use crate::layer::{Layer, LayerChange, LayerOptions};
 use crate::link::{Link, Serial};
 use crate::memory;
-use crate::region::Region;
+use crate::region::{self, Region};
 
 /// How long a call waits for a reply, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -143,7 +144,35 @@ impl Connection {
             Mode::Inline => (memory::private(bytes)?, self.submit(&create(Memory::Held))?),
         };
         self.wait(serial, done)?;
-        Ok(Region::new(id, self.number, map))
+        Ok(Region::new(id, self.number, region::Memory::Mapped(map)))
+    }
+
+    /// Lends the first `bytes` bytes of a dmabuf that the program has: an export of a GEM object (PRIME), of a dma-buf heap,
+    /// of udmabuf. Its driver must map its exports; `access` is what the daemon may do, and to write it the descriptor must be
+    /// open for writing (`DRM_RDWR`).
+    ///
+    /// A draw waits for the fences of the dmabuf's writers, a capture for its readers' too, so a program need not wait for
+    /// the device that paints it. The fences must be attached before the call, which drivers with implicit synchronization
+    /// do, and all others by `DMA_BUF_IOCTL_IMPORT_SYNC_FILE`. After 100 ms the daemon refuses with
+    /// [`FenceTimeout`](blitd_protocol::error::ErrorCode::FenceTimeout).
+    ///
+    /// # Errors
+    /// [`Error::NotShared`] where the connection is inline. The daemon refuses what is no dmabuf, is smaller or cannot be
+    /// mapped, and what is beyond its limits for this user.
+    pub fn lend_dmabuf(
+        &mut self,
+        descriptor: OwnedFd,
+        bytes: usize,
+        access: Access,
+    ) -> Result<Region, Error> {
+        if self.mode() == Mode::Inline {
+            return Err(Error::NotShared);
+        }
+        let id = new_id();
+        let create = RegionCreate { region: id, memory: Memory::Dmabuf, access, size: bytes as u64 };
+        let serial = self.link.submit_with(&Request::RegionCreate(create), descriptor, self.priority)?;
+        self.wait(serial, done)?;
+        Ok(Region::new(id, self.number, region::Memory::Dmabuf))
     }
 
     /// Ends a region, here and at the daemon.

@@ -68,6 +68,9 @@ pub enum Error {
         /// How many bytes of regions and layers the user may hold.
         limit: u64,
     },
+    /// A dmabuf over a socket that carries bytes only. It was not sent.
+    #[error("not sent: a dmabuf cannot travel over a forwarded socket; use create_region")]
+    NotShared,
     /// A region of another connection. The request was not sent.
     #[error("not sent: region {region} is another connection's; use it with the one that made it")]
     OtherConnection {
@@ -115,6 +118,7 @@ impl Error {
             | Self::TooManyCarried { .. }
             | Self::Image { .. }
             | Self::TooLarge { .. }
+            | Self::NotShared
             | Self::OtherConnection { .. }
             | Self::Descriptors { .. }
             | Self::Memory { .. }

@@ -46,7 +46,7 @@ pub use blitd_protocol::image::Format;
 pub use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
 pub use blitd_protocol::request::{Pixels, Request};
 pub use blitd_protocol::value::{
-    Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Transform,
+    Access, Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Transform,
 };
 pub use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
 

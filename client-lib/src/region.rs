@@ -11,6 +11,9 @@ use crate::memory;
 /// the connection got no reply, and does not give it back**: the region is empty from then on, since the daemon
 /// may still be using the memory.
 ///
+/// One that was lent as a [dmabuf](crate::Connection::lend_dmabuf) has no bytes here: the program paints it as its driver
+/// has it, by a device or by a mapping of its own. All else is the same.
+///
 /// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. Dropping it frees this
 /// program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
 /// connection's end.
@@ -20,11 +23,38 @@ pub struct Region {
     /// The number, in this process, of the connection that made it.
     connection: u64,
     /// `None` while lent, and after no reply came.
-    memory: Option<MmapMut>,
+    memory: Option<Memory>,
+}
+
+/// What is lent.
+#[derive(Debug)]
+pub(crate) enum Memory {
+    /// Mapped here.
+    Mapped(MmapMut),
+    /// A dmabuf of the program's, which keeps it.
+    Dmabuf,
+}
+
+impl Memory {
+    /// Its bytes here.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Dmabuf => &[],
+        }
+    }
+
+    /// Its bytes here, for writing.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Dmabuf => &mut [],
+        }
+    }
 }
 
 impl Region {
-    pub(crate) fn new(id: u32, connection: u64, memory: MmapMut) -> Self {
+    pub(crate) fn new(id: u32, connection: u64, memory: Memory) -> Self {
         Self { id, connection, memory: Some(memory) }
     }
 
@@ -33,30 +63,33 @@ impl Region {
         self.id
     }
 
-    /// Its size in bytes.
+    /// How many bytes it has here; none of a dmabuf.
     pub fn len(&self) -> usize {
         self.bytes().len()
     }
 
-    /// Whether it has no bytes: it was lent and no reply came.
+    /// Whether it has no bytes here: it is a dmabuf, or it was lent and no reply came.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.memory.as_deref().unwrap_or_default()
+        self.memory.as_ref().map(Memory::bytes).unwrap_or_default()
     }
 
     /// Its bytes, for writing.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.as_deref_mut().unwrap_or_default()
+        self.memory.as_mut().map(Memory::bytes_mut).unwrap_or_default()
     }
 
     /// Its bytes as words, which are pixels of the 32-bit formats on a little-endian machine: 0xffrrggbb for
     /// XRGB8888. Up to three bytes at the end that make no word are left out.
     pub fn pixels_mut(&mut self) -> &mut [u32] {
-        self.memory.as_mut().map(memory::words).unwrap_or_default()
+        match &mut self.memory {
+            Some(Memory::Mapped(map)) => memory::words(map),
+            _ => &mut [],
+        }
     }
 
     /// Fails where it is not this connection's: there, its id may be that of a region that is not lent.
@@ -72,11 +105,11 @@ impl Region {
     pub(crate) fn lend<T>(
         &mut self,
         connection: u64,
-        work: impl FnOnce(u32, &mut MmapMut) -> Result<T, Error>,
+        work: impl FnOnce(u32, &mut [u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.check_owner(connection)?;
         let mut lent = self.memory.take().ok_or(Error::Closed)?;
-        let outcome = work(self.id, &mut lent);
+        let outcome = work(self.id, lent.bytes_mut());
         if !outcome.as_ref().is_err_and(Error::ends_connection) {
             self.memory = Some(lent);
         }

@@ -297,6 +297,31 @@ fn a_region_is_of_use_to_its_own_connection_only() {
 }
 
 #[test]
+fn a_dmabuf_is_lent_by_its_descriptor_and_has_no_bytes_here() {
+    let file = || File::open("/dev/null").unwrap().into();
+    let asked = play(Mode::Shared, all_done, |connection| {
+        let layer = connection.create_layer(&LayerOptions::new(8, 8)).unwrap();
+        let mut region = connection.lend_dmabuf(file(), 4096, Access::Read).unwrap();
+        assert!(region.is_empty() && region.pixels_mut().is_empty() && region.bytes_mut().is_empty());
+        let draw = Draw::new(ImageView::packed(8, 8, Format::Xrgb8888));
+        connection.draw(&layer, &mut region, &draw).unwrap();
+        connection.draw(&layer, &mut region, &draw).unwrap();
+    });
+    let Request::RegionCreate(create) = &asked[1].request else { panic!("{asked:?}") };
+    assert_eq!((create.memory, create.access, create.size), (Memory::Dmabuf, Access::Read, 4096));
+    assert_eq!(asked[1].descriptors.len(), 1);
+    for request in &asked[2..] {
+        let Request::Draw(draw) = &request.request else { panic!("{asked:?}") };
+        assert_eq!(draw.image.planes[0].region, create.region);
+    }
+    let asked = play(Mode::Inline, all_done, |connection| {
+        let error = connection.lend_dmabuf(file(), 4096, Access::Read).unwrap_err();
+        assert!(matches!(error, Error::NotShared) && !error.ends_connection());
+    });
+    assert!(asked.is_empty());
+}
+
+#[test]
 fn pulses_are_waited_for() {
     let daemon = |peer: &mut Peer| {
         peer.send(0, &Reply::OutputsChanged);
