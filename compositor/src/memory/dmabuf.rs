@@ -119,6 +119,13 @@ impl Dmabuf {
         alarm.bound(|| self.sync(flags(access) | ioctl::END))
     }
 
+    /// Makes what the CPU has written reach the device, of a buffer that the daemon has allocated and maps: nobody else puts
+    /// fences on it, so nothing is waited for.
+    pub(super) fn flush(&self) -> nix::Result<()> {
+        self.sync(ioctl::READ_WRITE | ioctl::END)?;
+        self.sync(ioctl::READ_WRITE | ioctl::START)
+    }
+
     /// What has to signal before it may be touched: a snapshot of its fences, where the kernel makes one (Linux 6.0) and
     /// there is a descriptor left for it; else the dmabuf itself, whose fences may then become more.
     fn fence(&self, access: Access) -> Fence {

@@ -1,14 +1,16 @@
 //! The daemon's own pictures: what layers hold, and the screens of headless outputs.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::value::Access;
 use memmap2::MmapOptions;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
+use super::dmabuf::Dmabuf;
 use super::unmap::{Mapping, Unmapper};
 
 /// Rows begin on a cache line.
@@ -82,6 +84,36 @@ impl Storage {
         let map = MmapOptions::new().offset(offset).len(length).map_raw(device.as_raw_fd())?;
         let layout = Layout { width, height, stride, offset: 0, format };
         Ok(Self { mapping: Mapping::new(map, unmapper), layout })
+    }
+
+    /// A picture in a buffer that a device's driver has allocated for the daemon: its `width` and `height` at the start of
+    /// the buffer's dmabuf, with rows of `stride` bytes. What is drawn reaches the device with [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of_dmabuf(
+        descriptor: OwnedFd,
+        stride: u32,
+        (width, height): (u32, u32),
+        format: Format,
+        unmapper: &Unmapper,
+    ) -> std::io::Result<Self> {
+        let dmabuf = Dmabuf::new(descriptor)?.ok_or(std::io::ErrorKind::InvalidInput)?;
+        let stride = stride as usize;
+        let length = stride.checked_mul(height as usize).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let map = dmabuf.map(length, Access::ReadWrite)?;
+        let layout = Layout { width, height, stride, offset: 0, format };
+        let storage = Self { mapping: Mapping::of_dmabuf(map, dmabuf, unmapper), layout };
+        storage.flush()?;
+        Ok(storage)
+    }
+
+    /// Makes what has been drawn reach the device, where the memory is a dmabuf.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn flush(&self) -> std::io::Result<()> {
+        self.mapping.dmabuf().map_or(Ok(()), |dmabuf| Ok(dmabuf.flush()?))
     }
 
     /// The picture's rectangle, at the origin.

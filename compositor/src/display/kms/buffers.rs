@@ -104,20 +104,15 @@ impl Allocator {
                     .refused("opening GBM: take [kms] buffers = \"dumb\", or install its driver", source)
             })?,
         };
-        let object = gbm
-            .allocate(&self.device, size)
-            .map_err(|source| self.refused("making a GBM buffer", size, source));
+        let object = gbm.allocate(size).map_err(|source| self.refused("making a GBM buffer", size, source));
         self.gbm = Some(gbm);
         let object = object?;
-        let storage = Storage::of_device(
-            &object.descriptor().as_fd(),
-            0,
-            object.pitch(),
-            size,
-            Format::Xrgb8888,
-            &self.unmapper,
-        )
-        .map_err(|source| self.refused("mapping a GBM buffer", size, source))?;
+        let storage = object
+            .export(&self.device)
+            .and_then(|dmabuf| {
+                Storage::of_dmabuf(dmabuf, object.pitch(), size, Format::Xrgb8888, &self.unmapper)
+            })
+            .map_err(|source| self.refused("mapping a GBM buffer", size, source))?;
         let framebuffer = self.framebuffer(&object, size)?;
         Ok(Buffer {
             device: Rc::clone(&self.device),

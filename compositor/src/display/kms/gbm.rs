@@ -30,7 +30,6 @@ mod with {
     #[derive(Debug)]
     pub struct Object {
         object: BufferObject<()>,
-        descriptor: OwnedFd,
         handle: Handle,
     }
 
@@ -48,30 +47,25 @@ mod with {
         ///
         /// # Errors
         /// The driver refuses.
-        pub fn allocate(&self, device: &Device, (width, height): (u32, u32)) -> io::Result<Object> {
+        pub fn allocate(&self, (width, height): (u32, u32)) -> io::Result<Object> {
             let flags = BufferObjectFlags::SCANOUT | BufferObjectFlags::LINEAR;
             let object = self.0.create_buffer_object::<()>(width, height, Format::Xrgb8888, flags)?;
             // SAFETY: the number of a buffer of a DRM card is the 32-bit member (gbm_bo_get_handle of Mesa's gbm.h); any bits are
             // a number.
             let number = unsafe { object.handle().u32_ };
             let number = NonZeroU32::new(number).ok_or(io::ErrorKind::InvalidData)?;
-            let handle = Handle::from(number);
-            // The library's own export may be for reading only, and a buffer is exported one way or the other.
-            let descriptor =
-                device.buffer_to_prime_fd(handle, libc::O_CLOEXEC as u32 | libc::O_RDWR as u32)?;
-            Ok(Object { object, descriptor, handle })
+            Ok(Object { object, handle: Handle::from(number) })
         }
     }
 
     impl Object {
-        /// Its dmabuf.
-        pub fn descriptor(&self) -> &OwnedFd {
-            &self.descriptor
-        }
-
-        /// Bytes from row to row.
-        pub fn pitch(&self) -> u32 {
-            self.object.stride()
+        /// Its dmabuf, for reading and writing. The library's own export may be for reading only, and the kernel exports a
+        /// buffer one way or the other (`drm_gem_prime_handle_to_fd`, drm_prime.c).
+        ///
+        /// # Errors
+        /// The driver exports none.
+        pub fn export(&self, device: &Device) -> io::Result<OwnedFd> {
+            device.buffer_to_prime_fd(self.handle, libc::O_CLOEXEC as u32 | libc::O_RDWR as u32)
         }
     }
 
@@ -125,19 +119,17 @@ mod without {
         ///
         /// # Errors
         /// None.
-        pub fn allocate(&self, _: &Device, _: (u32, u32)) -> io::Result<Object> {
+        pub fn allocate(&self, _: (u32, u32)) -> io::Result<Object> {
             match self.0 {}
         }
     }
 
     impl Object {
         /// Never called.
-        pub fn descriptor(&self) -> &OwnedFd {
-            match self.0 {}
-        }
-
-        /// Never called.
-        pub fn pitch(&self) -> u32 {
+        ///
+        /// # Errors
+        /// None.
+        pub fn export(&self, _: &Device) -> io::Result<OwnedFd> {
             match self.0 {}
         }
     }

@@ -203,6 +203,7 @@ impl Kms {
         let Some(buffer) = head.buffers.iter().find(|buffer| Rc::ptr_eq(buffer.storage(), storage)) else {
             return Ok(());
         };
+        storage.flush().map_err(|source| self.device.refused("flushing a buffer", source))?;
         if head.is_lit {
             head.pipe.flip(&self.device, buffer.framebuffer(), damage)
         } else {
