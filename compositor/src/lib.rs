@@ -4,7 +4,7 @@
 //! Data flows one way: socket → decode → queue by priority → slices of work into a layer → reply; layers → frame →
 //! display. Each of these is a room with one door, and uses only rooms above it, in this order:
 //!
-//! 1. [`memory`]: mapping, seals, the SIGBUS guard, layer storage
+//! 1. [`memory`]: mapping, seals, fences, the SIGBUS guard, layer storage
 //! 2. [`policy`]: credentials and configuration to limits. Pure
 //! 3. [`scene`]: layers, stacking, damage. Plain data
 //! 4. [`queue`]: priority, inheritance, turns. Pure

@@ -7,13 +7,14 @@ mod fixture;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use blitd_client::Serial;
+use blitd_client::{Connection, Draw, Error, ImageView, LayerOptions, Serial};
 use blitd_protocol::error::ErrorCode;
 use blitd_protocol::image::{Format, Image, Plane};
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Capture, Entry, LayerConfigure, Pixels, RegionCreate, Request};
 use blitd_protocol::value::{Access, CaptureSubject, Memory, Operator, Path};
 use device_memory::{Buffer, Source, Timeline, of_card, seccomp, udmabuf};
+use fixture::running::Running;
 use fixture::{Client, Fixture, Random, START, Shared, config, draw, fill, layer, packed};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, SealFlag, fallocate};
@@ -660,6 +661,63 @@ fn a_client_that_dies_while_its_dmabuf_is_begun_is_forgotten() {
         fixture.rest();
         assert!(returns_to(before), "{:?} was {before:?}", held());
     }
+}
+
+#[test]
+fn a_client_that_dies_while_its_dmabuf_is_mapped_is_forgotten() {
+    let _alone = alone();
+    let mut fixture = Fixture::new(64, 64);
+    let before = held();
+    for round in 0..20 {
+        let buffer = Source::ALL[round % 4].buffer(BYTES);
+        let mut client = fixture.client("dies");
+        let access = Access::Read;
+        let create = RegionCreate { region: 1, memory: Memory::Dmabuf, access, size: BYTES };
+        let descriptor = buffer.descriptor.try_clone().unwrap();
+        client.link.submit_with(&Request::RegionCreate(create), descriptor, client.priority).unwrap();
+        client.submit(&whole(1));
+        fixture.turn();
+        assert!(fixture.daemon.awaits_helper());
+        drop((client, buffer));
+        fixture.rest();
+        assert!(returns_to(before), "{:?} was {before:?}", held());
+    }
+}
+
+/// The real loop on the kernel's clock, and the client library.
+#[test]
+fn a_program_lends_a_dmabuf() {
+    let _alone = alone();
+    let running = Running::start(config(64, 64, ""));
+    let mut connection = Connection::open_at(running.socket(), "program").unwrap();
+    let layer = connection.create_layer(&LayerOptions::new(SIDE, SIDE)).unwrap();
+    let buffer = Source::Vkms.buffer(BYTES);
+    buffer.write_words(&plain(0xff31_4159));
+    let lend = |connection: &mut Connection| {
+        let descriptor = buffer.descriptor.try_clone().unwrap();
+        connection.lend_dmabuf(descriptor, BYTES as usize, Access::ReadWrite).unwrap()
+    };
+    let mut region = lend(&mut connection);
+    let mut taken = connection.create_region(BYTES as usize).unwrap();
+    let view = ImageView::packed(SIDE, SIDE, Format::Xrgb8888);
+    connection.draw(&layer, &mut region, &Draw::new(view)).unwrap();
+    connection.capture_layer(&layer, 0, 0, &mut taken, &view).unwrap();
+    assert!(taken.pixels_mut() == plain(0xff31_4159));
+    let mut late = lend(&mut connection);
+    let written = buffer.written();
+    for _ in 0..2 {
+        match connection.draw(&layer, &mut late, &Draw::new(view)) {
+            Err(Error::Refused(refusal)) => assert_eq!(refusal.code, ErrorCode::FenceTimeout, "{refusal}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    written.signal();
+    connection.fill(&layer, 0xff00_0000, 0, 0, SIDE, SIDE).unwrap();
+    connection.draw(&layer, &mut late, &Draw::new(view)).unwrap();
+    buffer.write_words(&plain(0));
+    connection.capture_layer(&layer, 0, 0, &mut late, &view).unwrap();
+    assert!(buffer.bytes()[..4] == 0xff31_4159u32.to_le_bytes());
+    connection.destroy_region(late).unwrap();
 }
 
 #[test]

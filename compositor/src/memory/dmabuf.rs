@@ -222,3 +222,29 @@ impl Alarm {
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_wait_for_ever_is_interrupted() {
+        std::thread::spawn(|| {
+            let mut alarm = Alarm::of_this_thread().unwrap();
+            for _ in 0..3 {
+                assert_eq!(alarm.bound(|| poll(&mut [], PollTimeout::NONE)), Err(Errno::EINTR));
+                assert_eq!(alarm.bound(|| poll(&mut [], PollTimeout::ZERO)), Ok(0));
+            }
+            // Outside of a call, nothing is.
+            assert_eq!(alarm.0.get(), Ok(None));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_no_dmabuf_is_none() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(Dmabuf::new(file.into()).unwrap().is_none());
+    }
+}

@@ -58,42 +58,46 @@ struct Job {
     task: Task,
 }
 
-#[derive(Debug, Default)]
-struct Queues {
-    /// Mappings to be given back, and the dmabufs that are to be closed after them: whoever is the last to close one frees
-    /// its memory.
-    unmaps: VecDeque<(MmapRaw, Option<Dmabuf>)>,
-    jobs: VecDeque<Job>,
+/// A mapping to be given back, and the dmabuf that is to be closed after it: whoever is the last to close one frees its
+/// memory.
+type Unmap = (MmapRaw, Option<Dmabuf>);
+
+/// Two queues that are taken from in turns.
+#[derive(Debug)]
+struct Queues<U, J> {
+    unmaps: VecDeque<U>,
+    jobs: VecDeque<J>,
     unmap_is_next: bool,
     is_closed: bool,
 }
 
-enum Next {
-    Unmap(MmapRaw, Option<Dmabuf>),
-    Job(Job),
+#[derive(Debug, PartialEq, Eq)]
+enum Next<U, J> {
+    Unmap(U),
+    Job(J),
 }
 
-impl Queues {
-    fn next(&mut self) -> Option<Next> {
-        let unmap = |queues: &mut Self| {
-            queues.unmaps.pop_front().map(|(map, dmabuf)| {
-                queues.unmap_is_next = false;
-                Next::Unmap(map, dmabuf)
-            })
+impl<U, J> Default for Queues<U, J> {
+    fn default() -> Self {
+        Self { unmaps: VecDeque::new(), jobs: VecDeque::new(), unmap_is_next: false, is_closed: false }
+    }
+}
+
+impl<U, J> Queues<U, J> {
+    fn next(&mut self) -> Option<Next<U, J>> {
+        let next = if self.unmap_is_next || self.jobs.is_empty() {
+            self.unmaps.pop_front().map(Next::Unmap).or_else(|| self.jobs.pop_front().map(Next::Job))
+        } else {
+            self.jobs.pop_front().map(Next::Job)
         };
-        let job = |queues: &mut Self| {
-            queues.jobs.pop_front().map(|job| {
-                queues.unmap_is_next = true;
-                Next::Job(job)
-            })
-        };
-        if self.unmap_is_next { unmap(self).or_else(|| job(self)) } else { job(self).or_else(|| unmap(self)) }
+        self.unmap_is_next = matches!(next, Some(Next::Job(_)));
+        next
     }
 }
 
 #[derive(Debug)]
 struct Shared {
-    queues: Mutex<Queues>,
+    queues: Mutex<Queues<Unmap, Job>>,
     wake: Condvar,
     outcomes: Mutex<Vec<(u64, Outcome)>>,
     /// Rings when there are outcomes.
@@ -113,7 +117,7 @@ impl Shared {
         let mut alarm = alarm.ok();
         while let Some(next) = self.next() {
             match next {
-                Next::Unmap(map, dmabuf) => {
+                Next::Unmap((map, dmabuf)) => {
                     drop(map);
                     drop(dmabuf);
                 }
@@ -129,7 +133,7 @@ impl Shared {
     }
 
     /// What is next, when there is something; `None` when nothing more comes.
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<Next<Unmap, Job>> {
         let mut queues = locked(&self.queues);
         loop {
             if let Some(next) = queues.next() {
@@ -251,5 +255,34 @@ impl AsFd for Helper {
     /// Readable when there are [answers](Self::answers).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.0.bell.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_queue_piles_up_behind_the_other() {
+        let mut queues = Queues { unmaps: (1..=3).collect(), jobs: (1..=5).collect(), ..Queues::default() };
+        let taken: Vec<_> = std::iter::from_fn(|| queues.next()).collect();
+        let (unmap, job) = (Next::Unmap, Next::Job);
+        assert_eq!(taken, [job(1), unmap(1), job(2), unmap(2), job(3), unmap(3), job(4), job(5)]);
+        queues.unmaps.extend([4, 5]);
+        assert_eq!(queues.next(), Some(unmap(4)));
+        queues.jobs.push_back(6);
+        assert_eq!(queues.next(), Some(job(6)));
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_who_may_need_it() {
+        let helper = Helper::start().unwrap();
+        let (unmapper, thread) = (helper.unmapper(), Arc::downgrade(&helper.handle.0));
+        drop(helper);
+        assert!(thread.strong_count() > 1, "somebody may still have mappings to give back");
+        drop(unmapper);
+        while thread.strong_count() > 0 {
+            std::thread::yield_now();
+        }
     }
 }
