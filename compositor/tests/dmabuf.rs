@@ -5,6 +5,7 @@ mod device_memory;
 mod fixture;
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 
 use blitd_client::{Connection, Draw, Error, ImageView, LayerOptions, Serial};
@@ -32,6 +33,18 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
     PROCESS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+fn share(
+    fixture: &mut Fixture,
+    client: &mut Client,
+    create: RegionCreate,
+    descriptor: &OwnedFd,
+) -> Reply<'static> {
+    let descriptor = descriptor.try_clone().unwrap();
+    let serial =
+        client.link.submit_with(&Request::RegionCreate(create), descriptor, client.priority).unwrap();
+    fixture.reply(client, serial)
+}
+
 fn lend(
     fixture: &mut Fixture,
     client: &mut Client,
@@ -41,10 +54,7 @@ fn lend(
     size: u64,
 ) -> Reply<'static> {
     let create = RegionCreate { region, memory: Memory::Dmabuf, access, size };
-    let descriptor = buffer.descriptor.try_clone().unwrap();
-    let serial =
-        client.link.submit_with(&Request::RegionCreate(create), descriptor, client.priority).unwrap();
-    fixture.reply(client, serial)
+    share(fixture, client, create, &buffer.descriptor)
 }
 
 fn lent(fixture: &mut Fixture, client: &mut Client, region: u32, buffer: &Buffer) {
@@ -60,7 +70,11 @@ fn lending_fails(
     size: u64,
     code: ErrorCode,
 ) {
-    match lend(fixture, client, 999, buffer, access, size) {
+    is_refused(lend(fixture, client, 999, buffer, access, size), code);
+}
+
+fn is_refused(reply: Reply<'_>, code: ErrorCode) {
+    match reply {
         Reply::Refused(refusal) => assert_eq!(refusal.code, code, "{refusal}"),
         other => panic!("{other:?}"),
     }
@@ -116,10 +130,7 @@ fn waited_for(fixture: &mut Fixture, client: &mut Client, serial: Serial) -> Rep
 }
 
 fn times_out(fixture: &mut Fixture, client: &mut Client, serial: Serial) {
-    match waited_for(fixture, client, serial) {
-        Reply::Refused(refusal) => assert_eq!(refusal.code, ErrorCode::FenceTimeout, "{refusal}"),
-        other => panic!("{other:?}"),
-    }
+    is_refused(waited_for(fixture, client, serial), ErrorCode::FenceTimeout);
 }
 
 fn is_waiting(fixture: &mut Fixture, client: &mut Client, serial: Serial) {
@@ -138,9 +149,10 @@ fn is_done(fixture: &mut Fixture, client: &mut Client, serial: Serial) {
 fn every_source_gives_the_picture_that_a_memfd_gives() {
     let _alone = alone();
     let mut seen = BTreeSet::new();
-    for (width, height) in [(61, 43), (530, 610)] {
-        for format in [Format::Xrgb8888, Format::Argb8888, Format::Xbgr8888, Format::Abgr8888, Format::Rgb565]
-        {
+    let formats = [Format::Xrgb8888, Format::Argb8888, Format::Xbgr8888, Format::Abgr8888, Format::Rgb565];
+    for (width, height, formats) in [(61, 43, &formats[..]), (400, 410, &[Format::Abgr8888, Format::Rgb565])]
+    {
+        for format in formats.iter().copied() {
             let (stride, offset) = (width * format.bytes_per_pixel() + 5, 4099);
             let size = u64::from(offset + stride * height);
             let mut random = Random(u64::from(width));
@@ -178,7 +190,7 @@ fn every_source_gives_the_picture_that_a_memfd_gives() {
         }
     }
     // Replacing an opaque layer's pixels, a format and its twin with alpha do the same.
-    assert_eq!(seen.len(), 2 * (2 * 5 - 2), "the pictures differ from each other");
+    assert_eq!(seen.len(), 2 * 5 - 2 + 2 * 2, "the pictures differ from each other");
 }
 
 #[test]
@@ -703,6 +715,7 @@ fn a_program_lends_a_dmabuf() {
     connection.draw(&layer, &mut region, &Draw::new(view)).unwrap();
     connection.capture_layer(&layer, 0, 0, &mut taken, &view).unwrap();
     assert!(taken.pixels_mut() == plain(0xff31_4159));
+    // The deadline comes of itself, and the connection goes on.
     let mut late = lend(&mut connection);
     let written = buffer.written();
     for _ in 0..2 {
@@ -739,14 +752,9 @@ fn what_cannot_be_lent_is_refused() {
             }
         }
         // As what it is not.
-        let descriptor = buffer.descriptor.try_clone().unwrap();
         let create = RegionCreate { region: 1, memory: Memory::Memfd, access: Access::Read, size: 4096 };
-        let request = Request::RegionCreate(create);
-        let serial = client.link.submit_with(&request, descriptor, client.priority).unwrap();
-        match fixture.reply(&mut client, serial) {
-            Reply::Refused(refusal) => assert_eq!(refusal.code, ErrorCode::RegionNotMappable, "{refusal}"),
-            other => panic!("{source:?}: {other:?}"),
-        }
+        let reply = share(&mut fixture, &mut client, create, &buffer.descriptor);
+        is_refused(reply, ErrorCode::RegionNotMappable);
         // A part of it, and one that is no whole page.
         for size in [1, 4097] {
             let reply = lend(&mut fixture, &mut client, 1, &buffer, Access::Read, size);
@@ -760,17 +768,10 @@ fn what_cannot_be_lent_is_refused() {
     for card in ["vgem", "vkms"] {
         let reading = of_card(card, 4096, 0);
         let create = |access| RegionCreate { region: 1, memory: Memory::Dmabuf, access, size: 4096 };
-        let mut lend = |fixture: &mut Fixture, access| {
-            let request = Request::RegionCreate(create(access));
-            let descriptor = reading.try_clone().unwrap();
-            let serial = client.link.submit_with(&request, descriptor, client.priority).unwrap();
-            fixture.reply(&mut client, serial)
-        };
-        match lend(&mut fixture, Access::ReadWrite) {
-            Reply::Refused(refusal) => assert_eq!(refusal.code, ErrorCode::RegionNotMappable, "{refusal}"),
-            other => panic!("{other:?}"),
-        }
-        assert!(matches!(lend(&mut fixture, Access::Read), Reply::Done(_)));
+        let reply = share(&mut fixture, &mut client, create(Access::ReadWrite), &reading);
+        is_refused(reply, ErrorCode::RegionNotMappable);
+        let reply = share(&mut fixture, &mut client, create(Access::Read), &reading);
+        assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
         let image = packed(1, 8, 8, Format::Xrgb8888);
         fixture.layer(&mut client, layer(1, 0, 0, 8, 8));
         fixture.refused_with(&mut client, &captured(1, image), ErrorCode::RegionNotWritable);
@@ -795,6 +796,28 @@ fn what_cannot_be_lent_is_refused() {
     }
     drop(buffer);
     assert!(returns_to(before), "{:?} was {before:?}", held());
+}
+
+/// A driver may map none of its exports, or have no memory for one.
+#[test]
+fn what_its_driver_does_not_map_is_refused() {
+    let _alone = alone();
+    const ODD: u32 = 7 * 4096;
+    const LARGE: u32 = 9 * 4096;
+    seccomp::refuse_to_map(ODD, Errno::ENODEV);
+    seccomp::refuse_to_map(LARGE, Errno::ENOMEM);
+    let mut fixture = Fixture::configured(config(64, 64, "[limits]\ndmabufs = 1"));
+    let mut client = fixture.client("not mapped");
+    let descriptor = of_card("vgem", u64::from(LARGE), drm::RDWR);
+    for (size, code) in [(ODD, ErrorCode::RegionNotMappable), (LARGE, ErrorCode::OutOfMemory)] {
+        for access in [Access::Read, Access::ReadWrite] {
+            let create = RegionCreate { region: 1, memory: Memory::Dmabuf, access, size: size.into() };
+            is_refused(share(&mut fixture, &mut client, create, &descriptor), code);
+        }
+    }
+    let create = RegionCreate { region: 1, memory: Memory::Dmabuf, access: Access::Read, size: 4096 };
+    let reply = share(&mut fixture, &mut client, create, &descriptor);
+    assert!(matches!(reply, Reply::Done(_)), "what was refused has not been charged: {reply:?}");
 }
 
 /// The memory behind a udmabuf is pinned: what is done to its memfd takes nothing away.

@@ -21,17 +21,17 @@ mod ioctl {
     nix::ioctl_readwrite!(send, b'!', 1, seccomp_notif_resp);
 }
 
-/// Applies `action` to one ioctl; returns the listener where the flags ask for one.
-fn filter(request: u32, action: u32, flags: libc::c_ulong) -> i32 {
+/// Applies `action` to a system call with this second argument; returns the listener where the flags ask for one.
+fn filter(call: libc::c_long, argument: u32, action: u32, flags: libc::c_ulong) -> i32 {
     let instruction = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     // Of struct seccomp_data, the number of the call and the lower half of its second argument.
     let mut program = [
         instruction(load, 0, 0, 0),
-        instruction(equal, libc::SYS_ioctl as u32, 0, 3),
+        instruction(equal, call as u32, 0, 3),
         instruction(load, 24, 0, 0),
-        instruction(equal, request, 0, 1),
+        instruction(equal, argument, 0, 1),
         instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0),
         instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
@@ -44,7 +44,12 @@ fn filter(request: u32, action: u32, flags: libc::c_ulong) -> i32 {
 
 /// Makes an ioctl fail.
 pub(crate) fn refuse(request: u32, errno: Errno) {
-    filter(request, libc::SECCOMP_RET_ERRNO | errno as u32, 0);
+    filter(libc::SYS_ioctl, request, libc::SECCOMP_RET_ERRNO | errno as u32, 0);
+}
+
+/// Makes mapping so many bytes fail.
+pub(crate) fn refuse_to_map(length: u32, errno: Errno) {
+    filter(libc::SYS_mmap, length, libc::SECCOMP_RET_ERRNO | errno as u32, 0);
 }
 
 /// A call that has been stopped at its very beginning.
@@ -87,6 +92,6 @@ pub(crate) fn stop(request: u32) -> Receiver<Stopped> {
     });
     // Once the stop is known, no signal but one that kills ends the call.
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    listens.send(filter(request, libc::SECCOMP_RET_USER_NOTIF, flags)).unwrap();
+    listens.send(filter(libc::SYS_ioctl, request, libc::SECCOMP_RET_USER_NOTIF, flags)).unwrap();
     stopped
 }
