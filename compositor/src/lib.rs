@@ -12,7 +12,7 @@
 //! 6. [`work`]: a request or a frame as something that can be stepped by a budget and resumed
 //! 7. [`frame_clock`]: one state machine for an output. Pure
 //! 8. [`display`]: outputs, on a DRM card or headless
-//! 9. [`session`]: the VT and the card; empty as yet
+//! 9. [`session`]: the VT that the daemon is on, and when it may have the card
 //! 10. [`client`]: one connection, its limits, its replies
 //! 11. [`server`]: owns the rooms and moves values between them
 //!

@@ -10,7 +10,8 @@ use blitd::policy::config::{Config, DEFAULT_PATH, Names, Size};
 use blitd::policy::outputs::ModeWish;
 use blitd::server::Daemon;
 use blitd::server::listener::{Listener, default_place};
-use clap::Parser;
+use blitd::session::{Session, choice, keeper};
+use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Group, User, geteuid};
 use tracing_subscriber::EnvFilter;
@@ -31,6 +32,9 @@ struct Arguments {
     /// The mode of the card's screens, as WIDTHxHEIGHT or WIDTHxHEIGHT@HERTZ [default: what each prefers].
     #[arg(long)]
     mode: Option<ModeWish>,
+    /// The VT to take, as /dev/tty7, or none [default: the one that blitd is started on, where it is one].
+    #[arg(long, value_name = "FILE")]
+    tty: Option<PathBuf>,
     /// Where to listen [default: BLITD_SOCKET, or as root /run/blitd/socket, or blitd/socket in XDG_RUNTIME_DIR].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -40,6 +44,23 @@ struct Arguments {
     /// Check the configuration, say what is wrong with it, and end.
     #[arg(long)]
     check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What blitd starts itself for.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Gives a VT back when blitd has ended without doing so.
+    #[command(name = keeper::COMMAND, hide = true)]
+    KeepVt {
+        /// blitd's process number.
+        process: i32,
+        /// The number of the VT to come to the front.
+        previous: u16,
+        /// The VT.
+        vt: PathBuf,
+    },
 }
 
 /// The permissions of the socket unless the configuration says otherwise: the daemon's own user and group.
@@ -72,6 +93,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
+    if let Some(Command::KeepVt { process, previous, vt }) = &arguments.command {
+        keeper::keep(*process, vt, *previous).map_err(boxed)?;
+        tracing::warn!("blitd has ended early: {} shows text again", vt.display());
+        return Ok(());
+    }
     let mut config = configuration(arguments.config.as_deref())?;
     if arguments.check_config {
         println!("the configuration is good");
@@ -87,15 +113,24 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
         Some(place) => place,
         None => default_place(geteuid().is_root()).map_err(boxed)?,
     };
+    let session = match arguments.backend {
+        BackendChoice::Headless => Session::none(),
+        _ => Session::open(arguments.tty.as_deref(), is_supervised()).map_err(boxed)?,
+    };
     raise_descriptor_limit();
     let mode = config.socket_mode.unwrap_or(SOCKET_MODE);
     let listener = Listener::bind(&place, mode).map_err(boxed)?;
     let wish = Wish { card: arguments.card.clone(), ..Wish::configured(&config, arguments.backend) };
-    let mut daemon = Daemon::new(config, &wish, Clock::Monotonic).map_err(boxed)?;
+    let mut daemon = Daemon::on_vt(session, config, &wish, Clock::Monotonic).map_err(boxed)?;
     daemon.stop_on_signals().map_err(boxed)?;
     daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;
     tracing::info!("listening on {}", place.display());
     daemon.run().map_err(boxed)
+}
+
+/// Whether something will start blitd again after a crash.
+fn is_supervised() -> bool {
+    choice::is_supervised(std::env::var("SYSTEMD_EXEC_PID").ok().as_deref(), std::process::id())
 }
 
 fn boxed(error: impl Display + 'static) -> Box<dyn Display> {

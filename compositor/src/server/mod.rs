@@ -15,6 +15,7 @@
 //! - `execution`: whose slice it is, and what comes of it; frames too.
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `listing`: what outputs and statistics answer.
+//! - `session`: the VT comes and goes.
 
 mod dmabufs;
 mod execution;
@@ -23,6 +24,7 @@ pub mod listener;
 mod listing;
 mod outputs;
 mod requests;
+mod session;
 
 use std::collections::HashMap;
 use std::io;
@@ -48,6 +50,7 @@ use crate::policy::{Accounts, Policy};
 use crate::queue::{ConnectionId, Queue};
 use crate::scene::Scene;
 use crate::scene::arrangement::Arrangement;
+use crate::session::{Session, SessionError};
 use crate::work::compositions::Compositions;
 use dmabufs::{Deadlines, HELPER};
 use intake::Reserve;
@@ -82,6 +85,8 @@ struct Rooms {
     counters: Counters,
     clock: Clock,
     started: u64,
+    /// The last one, so that it goes last: the VT shows text when the card has been given up.
+    session: Session,
 }
 
 /// The daemon's state.
@@ -102,6 +107,8 @@ pub struct Server {
     /// Whether somebody came in or had something to say in this turn.
     heard: bool,
     stopping: bool,
+    /// Whether screens may have come or gone while another VT was in front.
+    missed_outputs: bool,
 }
 
 /// Why the daemon cannot run.
@@ -110,6 +117,9 @@ pub enum ServerError {
     /// There is no display.
     #[error(transparent)]
     Display(#[from] DisplayError),
+    /// The VT cannot be had.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The kernel refuses something that the loop needs.
     #[error("the event loop: {0}")]
     Loop(#[from] calloop::Error),
@@ -138,16 +148,29 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon without a listener.
+    /// A daemon without a listener, and on no VT.
     ///
     /// # Errors
     /// Why it cannot run.
     pub fn new(config: Config, wish: &Wish, clock: Clock) -> Result<Self, ServerError> {
+        Self::on_vt(Session::none(), config, wish, clock)
+    }
+
+    /// A daemon without a listener, on the VT of a session. To be made in the main thread, while no other one takes signals.
+    ///
+    /// # Errors
+    /// Why it cannot run.
+    pub fn on_vt(
+        mut session: Session,
+        config: Config,
+        wish: &Wish,
+        clock: Clock,
+    ) -> Result<Self, ServerError> {
         guard::install().map_err(ServerError::system("installing the SIGBUS handler"))?;
         let helper = Helper::start().map_err(ServerError::system("starting the helper thread"))?;
         let unmapper = helper.unmapper();
         let now = clock.now();
-        let (display, changes) = Display::open(wish, now, &unmapper)?;
+        let (display, changes) = session::open_display(&mut session, wish, &clock, &unmapper)?;
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(ServerError::system("epoll_create"))?;
         let bell = EpollEvent::new(EpollFlags::EPOLLIN, HELPER);
@@ -164,6 +187,11 @@ impl Daemon {
                 monitor.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
             insert(&event_loop.handle(), monitor, |server| server.look_for_outputs())?;
         }
+        if let Some(signals) = session.descriptor() {
+            let signals =
+                signals.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
+            insert(&event_loop.handle(), signals, |server| server.follow_session())?;
+        }
         let rooms = Rooms {
             policy: config.policy,
             accounts: Accounts::default(),
@@ -177,6 +205,7 @@ impl Daemon {
             counters: Counters::default(),
             clock,
             started: now,
+            session,
         };
         let mut server = Server {
             rooms,
@@ -190,8 +219,12 @@ impl Daemon {
             frame_is_next: false,
             heard: false,
             stopping: false,
+            missed_outputs: false,
         };
         server.change_outputs(changes);
+        if !server.rooms.session.is_in_front() {
+            server.rooms.give_up_display();
+        }
         Ok(Self { server, event_loop, looked_around: now })
     }
 
@@ -250,6 +283,7 @@ impl Daemon {
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
+        server.enter();
         busy |= server.flip_frames();
         busy |= server.expire_fences();
         server.begin_frames();
@@ -299,7 +333,7 @@ impl Server {
 
     fn wakes_at(&self) -> Option<u64> {
         let frames = self.rooms.outputs.iter().filter_map(Output::wakes_at);
-        frames.chain(self.deadlines.next()).min()
+        frames.chain(self.deadlines.next()).chain(self.rooms.session.wakes_at()).min()
     }
 
     /// How long the loop may sleep.

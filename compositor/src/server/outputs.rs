@@ -10,8 +10,14 @@ impl Server {
     /// Looks which screens are plugged in, where that may have changed.
     pub(super) fn look_for_outputs(&mut self) {
         self.heard = true;
-        if self.rooms.display.has_changed() && !self.rooms.outputs.iter().any(Output::is_off) {
+        if !self.rooms.display.has_changed() {
+            return;
+        }
+        // Asking a screen what it is takes its time, and away from the VT it is another program's.
+        if self.rooms.session.is_in_front() {
             self.rescan();
+        } else {
+            self.missed_outputs = true;
         }
     }
 

@@ -91,7 +91,7 @@ impl AsFd for Device {
 impl Drop for Device {
     fn drop(&mut self) {
         // Mappings of its buffers keep the file open for a while longer; the next master need not wait for them.
-        let _ = self.release_master_lock();
+        self.release();
     }
 }
 
@@ -143,31 +143,11 @@ impl Device {
         if !drives || !(has_dumb || cfg!(feature = "gbm")) {
             return Err(KmsError::NotKms { path: path.into() });
         }
-        device.become_master()?;
+        device.acquire()?;
         let wants = |capability| device.set_client_capability(capability, true).is_ok();
         device.is_atomic =
             atomic && wants(ClientCapability::UniversalPlanes) && wants(ClientCapability::Atomic);
         Ok(device)
-    }
-
-    /// Becomes the card's master. Who is it already, as the first to open a card is, stays it.
-    ///
-    /// # Errors
-    /// [`KmsError::OtherMaster`], mostly.
-    pub fn become_master(&self) -> Result<(), KmsError> {
-        match self.acquire_master_lock() {
-            Ok(()) => Ok(()),
-            // Busy and invalid where somebody else is; denied where, besides, this process is not root.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ResourceBusy | ErrorKind::InvalidInput | ErrorKind::PermissionDenied
-                ) =>
-            {
-                Err(KmsError::OtherMaster { path: self.path.clone() })
-            }
-            Err(source) => Err(self.refused("becoming its master", source)),
-        }
     }
 
     /// Whether its driver counts vblanks, and times flips by them (`drm_wait_vblank_ioctl`, drm_vblank.c). Where it does
@@ -175,6 +155,26 @@ impl Device {
     pub fn has_vblanks(&self) -> bool {
         let result = self.wait_vblank(VblankWaitTarget::Relative(0), VblankWaitFlags::empty(), 0, 0);
         !result.is_err_and(|error| error.raw_os_error() == Some(libc::EOPNOTSUPP))
+    }
+
+    /// Becomes the card's master.
+    ///
+    /// # Errors
+    /// It has another one.
+    pub fn acquire(&self) -> Result<(), KmsError> {
+        self.acquire_master_lock().map_err(|source| match source.kind() {
+            // Busy and invalid where somebody else is; denied where, besides, this process is not root.
+            ErrorKind::ResourceBusy | ErrorKind::InvalidInput | ErrorKind::PermissionDenied => {
+                KmsError::OtherMaster { path: self.path.clone() }
+            }
+            _ => self.refused("becoming its master", source),
+        })
+    }
+
+    /// Lets another program be the card's master.
+    pub fn release(&self) {
+        // The kernel refuses those who are not its master; then it is as it should be.
+        let _ = self.release_master_lock();
     }
 
     /// The card's file.

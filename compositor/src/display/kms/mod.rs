@@ -42,6 +42,10 @@ struct Head {
     buffers: [Buffer; 2],
     /// Whether the mode is set, so that the next picture is only a flip.
     is_lit: bool,
+    /// Flip events that have yet to come.
+    awaited: u32,
+    /// How many of these are of pictures from before another master had the card.
+    forgotten: u32,
 }
 
 /// A card that is driven.
@@ -177,7 +181,7 @@ impl Kms {
             self.names.len() - 1
         });
         let output = OutputId::try_from(index).unwrap_or(OutputId::MAX - 1) + 1;
-        Ok(Head { output, pipe, buffers, is_lit: false })
+        Ok(Head { output, pipe, buffers, is_lit: false, awaited: 0, forgotten: 0 })
     }
 
     /// Says so where a screen has not the mode that is asked of it.
@@ -205,20 +209,23 @@ impl Kms {
         };
         storage.flush().map_err(|source| self.device.refused("flushing a buffer", source))?;
         if head.is_lit {
-            head.pipe.flip(&self.device, buffer.framebuffer(), damage)
+            head.pipe.flip(&self.device, buffer.framebuffer(), damage)?;
         } else {
             head.pipe.light(&self.device, buffer.framebuffer())?;
             head.is_lit = true;
-            Ok(())
         }
+        head.awaited += 1;
+        Ok(())
     }
 
-    /// Lets somebody else be master of the card.
+    /// Lets another program be the card's master, and forgets what is on the glass. Nothing is shown until
+    /// [`acquire`](Self::acquire).
     pub fn release(&mut self) {
-        if let Err(error) = self.device.release_master_lock() {
-            tracing::warn!("{}: giving the card away: {error}", self.device.path().display());
+        self.device.release();
+        for head in &mut self.heads {
+            head.is_lit = false;
+            head.forgotten = head.awaited;
         }
-        self.heads.iter_mut().for_each(|head| head.is_lit = false);
     }
 
     /// Becomes master of the card again. All modes are set anew with the next pictures.
@@ -226,10 +233,7 @@ impl Kms {
     /// # Errors
     /// Somebody else is.
     pub fn acquire(&mut self) -> Result<(), KmsError> {
-        self.device.become_master()?;
-        // Of frames that were given up.
-        drop(self.flips());
-        Ok(())
+        self.device.acquire()
     }
 
     /// The pictures that have come on the glass since the last call. Does not wait.
@@ -239,7 +243,7 @@ impl Kms {
         flips
     }
 
-    fn read_flips(&self) -> Vec<HeadFlip> {
+    fn read_flips(&mut self) -> Vec<HeadFlip> {
         let mut flips = Vec::new();
         loop {
             let events = match self.device.receive_events() {
@@ -254,7 +258,12 @@ impl Kms {
             };
             flips.extend(events.filter_map(|event| {
                 let Event::PageFlip(flip) = event else { return None };
-                let head = self.heads.iter().find(|head| head.pipe.crtc() == flip.crtc)?;
+                let head = self.heads.iter_mut().find(|head| head.pipe.crtc() == flip.crtc)?;
+                head.awaited = head.awaited.saturating_sub(1);
+                if head.forgotten > 0 {
+                    head.forgotten -= 1;
+                    return None;
+                }
                 let time = u64::try_from(flip.duration.as_nanos()).unwrap_or(u64::MAX);
                 let sequence = self.has_vblanks.then_some(u64::from(flip.frame));
                 Some(HeadFlip { output: head.output, sequence, time })
