@@ -2,6 +2,7 @@
 //!
 //! - [`choice`]: which tty is taken. Pure.
 //! - [`state`]: who has the glass. Pure.
+//! - [`mute`]: what is typed gets nowhere.
 //! - [`vt`]: the ioctls of a VT.
 //! - [`keeper`]: gives the VT back where blitd ends without doing so.
 //!
@@ -11,6 +12,7 @@
 
 pub mod choice;
 pub mod keeper;
+pub mod mute;
 pub mod state;
 pub mod vt;
 
@@ -117,7 +119,7 @@ impl Session {
     /// blocks all signals.
     ///
     /// # Errors
-    /// The kernel refuses, or another program reads from the tty.
+    /// The kernel refuses.
     pub fn take(&mut self) -> Result<(), SessionError> {
         let Some(vt) = self.vt.as_mut().filter(|_| self.taken.is_none()) else { return Ok(()) };
         let wanted: SigSet = [ACQUIRE, RELEASE].into_iter().collect();
@@ -127,7 +129,6 @@ impl Session {
         let blocked: SigSet = [ACQUIRE, RELEASE, Signal::SIGTTOU].into_iter().collect();
         blocked.thread_block().map_err(SessionError::system("blocking signals"))?;
         let previous = vt.in_front()?;
-        vt.mute()?;
         let taken = self.taken.insert(Taken { signals, previous, keeper: None });
         if !self.is_supervised {
             let keeper = Keeper::start(vt.path(), previous);

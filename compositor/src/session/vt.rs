@@ -1,13 +1,8 @@
 //! A VT: the ioctls of linux/vt.h, linux/kd.h and asm-generic/ioctls.h, and what blitd makes of them.
-//!
-//! The keyboard is muted by the line discipline N_NULL (linux/tty.h; n_null.c), which takes no input: what is typed goes no
-//! further than the tty's buffer, so nobody can read it, nothing is echoed and ^C is no signal. `K_OFF`, which others use, would
-//! also turn off Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c), and blitd reads no input that could replace it. The buffer is
-//! emptied before the discipline is taken away again.
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,10 +10,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{major, minor};
-use nix::sys::termios::{FlushArg, tcflush};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
 use super::choice::{DeviceNumber, vt_number};
+use super::mute::{mute, unmute};
 
 /// Text is shown, and the kernel draws it (linux/kd.h).
 const KD_TEXT: i32 = 0;
@@ -28,11 +23,6 @@ const KD_GRAPHICS: i32 = 1;
 const VT_AUTO: i8 = 0;
 /// The kernel asks the process before it switches (linux/vt.h).
 const VT_PROCESS: i8 = 1;
-/// The usual line discipline (linux/tty.h).
-const N_TTY: i32 = 0;
-/// The line discipline that takes no input (linux/tty.h).
-const N_NULL: i32 = 27;
-
 /// `struct vt_mode` of linux/vt.h.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -55,14 +45,13 @@ struct VtState {
 
 #[allow(unreachable_pub, reason = "the macros make nothing else")]
 mod requests {
-    use super::{VtMode, VtState, libc};
+    use super::{VtMode, VtState};
 
     nix::ioctl_write_int_bad!(kd_set_mode, 0x4b3a);
     nix::ioctl_write_ptr_bad!(vt_set_mode, 0x5602, VtMode);
     nix::ioctl_read_bad!(vt_get_state, 0x5603, VtState);
     nix::ioctl_write_int_bad!(vt_release_display, 0x5605);
     nix::ioctl_write_int_bad!(vt_activate, 0x5606);
-    nix::ioctl_write_ptr_bad!(set_line_discipline, libc::TIOCSETD, libc::c_int);
 }
 
 /// Why a VT cannot be had. One line each, which says what to do.
@@ -85,12 +74,6 @@ pub enum VtError {
     /// It is the VT of the shell that has started blitd in the background.
     #[error("{} has another program in the foreground: run blitd there, or choose another VT with --tty", .path.display())]
     Background {
-        /// The tty.
-        path: PathBuf,
-    },
-    /// A program waits for what is typed there.
-    #[error("{} is read from by another program: stop the getty or the shell there, or choose another VT with --tty", .path.display())]
-    Read {
         /// The tty.
         path: PathBuf,
     },
@@ -176,12 +159,12 @@ impl Vt {
     fn call(
         &mut self,
         what: &'static str,
-        request: impl Fn(RawFd) -> nix::Result<libc::c_int>,
+        request: impl Fn(BorrowedFd<'_>) -> nix::Result<libc::c_int>,
     ) -> Result<(), VtError> {
-        let mut result = request(self.file.as_raw_fd());
+        let mut result = request(self.file.as_fd());
         if result == Err(Errno::EIO) {
             self.file = open(&self.path)?;
-            result = request(self.file.as_raw_fd());
+            result = request(self.file.as_fd());
         }
         result.map(drop).map_err(|errno| VtError::Refused {
             path: self.path.clone(),
@@ -198,7 +181,7 @@ impl Vt {
         let state = std::cell::Cell::new(VtState::default());
         // SAFETY: the descriptor is open, and the kernel writes a struct vt_stat to memory of that layout.
         self.call("asking which VT is in front", |tty| unsafe {
-            requests::vt_get_state(tty, state.as_ptr())
+            requests::vt_get_state(tty.as_raw_fd(), state.as_ptr())
         })?;
         Ok(state.get().active)
     }
@@ -209,28 +192,16 @@ impl Vt {
     /// The kernel refuses.
     pub fn activate(&mut self, number: u16) -> Result<(), VtError> {
         // SAFETY: the descriptor is open, and the argument is a number.
-        self.call("switching", |tty| unsafe { requests::vt_activate(tty, number.into()) })
+        self.call("switching", |tty| unsafe { requests::vt_activate(tty.as_raw_fd(), number.into()) })
     }
 
-    /// Mutes the keyboard.
-    ///
-    /// # Errors
-    /// Another program waits for what is typed; it has had five seconds to stop that (`tty_set_ldisc`, tty_ldisc.c).
-    pub fn mute(&mut self) -> Result<(), VtError> {
-        self.set_line_discipline(N_NULL).map_err(|error| match error {
-            VtError::Refused { path, source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
-                VtError::Read { path }
-            }
-            error => error,
-        })
-    }
-
-    /// Has the kernel ask by the signal `release` before it switches away and tell by the signal `acquire` when it has
-    /// switched here, and sets graphics mode.
+    /// Mutes the keyboard, has the kernel ask by the signal `release` before it switches away and tell by the signal `acquire`
+    /// when it has switched here, and sets graphics mode.
     ///
     /// # Errors
     /// The kernel refuses; what has been done until then is for [`restore`](Self::restore).
     pub fn take(&mut self, release: Signal, acquire: Signal) -> Result<(), VtError> {
+        self.call("muting its keyboard", |tty| mute(tty).map(|()| 0))?;
         // In this order: with graphics mode alone the kernel switches no more (change_console, vt_ioctl.c).
         self.set_mode(VtMode {
             mode: VT_PROCESS,
@@ -247,38 +218,31 @@ impl Vt {
     /// It has not asked.
     pub fn release(&mut self) -> Result<(), VtError> {
         // SAFETY: the descriptor is open, and the argument is a number.
-        self.call("giving it back", |tty| unsafe { requests::vt_release_display(tty, 1) })
+        self.call("giving it back", |tty| unsafe { requests::vt_release_display(tty.as_raw_fd(), 1) })
     }
 
-    /// Makes the VT again what [`mute`](Self::mute) and [`take`](Self::take) have found: text, with a keyboard, switched by the kernel.
+    /// Makes the VT again what [`take`](Self::take) has found: text, with a keyboard, switched by the kernel.
     ///
     /// # Errors
     /// The kernel refuses one of these; the others are done.
     pub fn restore(&mut self) -> Result<(), VtError> {
-        // This empties the tty's buffer, and is an error after that, since N_NULL has nothing to empty (tty_ioctl, tty_io.c).
-        let _ = tcflush(&self.file, FlushArg::TCIFLUSH);
         let results = [
-            self.set_line_discipline(N_TTY),
+            self.call("giving its keyboard back", |tty| unmute(tty).map(|()| 0)),
             self.set_display(KD_TEXT),
             self.set_mode(VtMode { mode: VT_AUTO, ..VtMode::default() }),
         ];
         results.into_iter().collect()
     }
 
-    fn set_line_discipline(&mut self, discipline: libc::c_int) -> Result<(), VtError> {
-        // SAFETY: the descriptor is open, and the kernel reads an int.
-        self.call("muting its keyboard", |tty| unsafe {
-            requests::set_line_discipline(tty, &raw const discipline)
-        })
-    }
-
     fn set_display(&mut self, mode: libc::c_int) -> Result<(), VtError> {
         // SAFETY: the descriptor is open, and the argument is a number.
-        self.call("setting its mode", |tty| unsafe { requests::kd_set_mode(tty, mode) })
+        self.call("setting its mode", |tty| unsafe { requests::kd_set_mode(tty.as_raw_fd(), mode) })
     }
 
     fn set_mode(&mut self, mode: VtMode) -> Result<(), VtError> {
         // SAFETY: the descriptor is open, and the kernel reads a struct vt_mode.
-        self.call("setting who switches it", |tty| unsafe { requests::vt_set_mode(tty, &raw const mode) })
+        self.call("setting who switches it", |tty| unsafe {
+            requests::vt_set_mode(tty.as_raw_fd(), &raw const mode)
+        })
     }
 }
