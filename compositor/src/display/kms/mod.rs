@@ -19,7 +19,6 @@ pub mod select;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use drm::Device as _;
 use drm::control::{Device as _, Event};
 
 use crate::memory::storage::Storage;
