@@ -295,6 +295,9 @@ fn two_daemons_take_turns() {
     let mut painter = Painter::new(daemon.connect("painter"), 0);
     painter.draw(1, SIZE.1);
     let picture = painter.check_glass();
+    // The kernel's signals mean that only from the kernel.
+    daemon.signal(Signal::SIGUSR2);
+    assert_eq!(painter.sync().reason, NotShown::Shown);
     let second = Daemon::start(OTHER);
     other.wait();
     assert_eq!(painter.sync().reason, NotShown::OutputOff);

@@ -38,6 +38,7 @@ fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[], &[])?;
     vm::test("dmabuf", &[], &[])?;
+    vm::test("vt", &[], &[])?;
     vm::test("refusals", &[], &[])?;
     vm::test("animation", &["time-travel=inf-cpu"], &[])
 }

@@ -23,6 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -163,17 +164,22 @@ impl Session {
 
     /// Follows the kernel's next signal, if there is one, and says who is to have the glass. Does not wait.
     pub fn follow(&mut self, now: u64) -> Option<State> {
-        let signal = match self.taken.as_ref()?.signals.read_signal() {
-            Ok(signal) => signal?,
-            Err(Errno::EAGAIN | Errno::EINTR) => return None,
-            Err(errno) => {
-                tracing::error!("signalfd: {errno}");
-                return None;
+        let signals = &self.taken.as_ref()?.signals;
+        let signal = loop {
+            match signals.read_signal() {
+                Ok(signal) if signal?.ssi_code == libc::SI_KERNEL => break signal?.ssi_signo,
+                // Another program has sent it.
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return None,
+                Err(errno) => {
+                    tracing::error!("signalfd: {errno}");
+                    return None;
+                }
             }
         };
         // The kernel needs no answer VT_ACKACQ; where it wants to switch away again already, it would take that for the
         // release (vt_reldisp, vt_ioctl.c).
-        if i32::try_from(signal.ssi_signo) == Ok(ACQUIRE as i32) {
+        if i32::try_from(signal) == Ok(ACQUIRE as i32) {
             self.state.entered(now);
         } else {
             self.state.left();

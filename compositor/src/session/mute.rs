@@ -2,8 +2,8 @@
 //!
 //! The keyboard mode `K_OFF`, which others use, also turns off Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c), and blitd reads no input
 //! that could replace it. Another line discipline the kernel does not allow on a VT (`con_ldisc_ok`, vt.c). So the
-//! terminal is in canonical mode, in which a reader gets whole lines only, and no line ever ends: returns are ignored, line
-//! feeds are ordinary characters, and no character stands for an end. No character is a signal, and nothing is echoed. A line
+//! terminal is in canonical mode, in which a reader gets whole lines only, and no line ever ends: returns stay returns, which end
+//! none, line feeds become returns, and no other character stands for an end. No character is a signal, and nothing is echoed. A line
 //! that grows too long loses its end (`n_tty_receive_buf_common`, n_tty.c).
 
 use std::os::fd::BorrowedFd;
@@ -12,9 +12,6 @@ use nix::libc::{self, _POSIX_VDISABLE};
 use nix::sys::termios::{
     FlushArg, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcflush, tcgetattr, tcsetattr,
 };
-
-/// What a muted terminal does with returns and line feeds.
-const SWALLOWING: InputFlags = InputFlags::IGNCR.union(InputFlags::INLCR);
 
 /// What a terminal does that is not muted, and a muted one does not.
 const LIVELY: LocalFlags = LocalFlags::ISIG.union(LocalFlags::ECHO).union(LocalFlags::IEXTEN);
@@ -29,7 +26,7 @@ const ENDS: [(SpecialCharacterIndices, libc::cc_t); 3] = [
 
 fn muted(mut termios: Termios) -> Termios {
     termios.input_flags.remove(InputFlags::ICRNL | InputFlags::IXON);
-    termios.input_flags.insert(SWALLOWING);
+    termios.input_flags.insert(InputFlags::INLCR);
     termios.local_flags.remove(LIVELY | LocalFlags::ECHONL | LocalFlags::EXTPROC);
     termios.local_flags.insert(LocalFlags::ICANON);
     for (end, _) in ENDS {
@@ -39,12 +36,12 @@ fn muted(mut termios: Termios) -> Termios {
 }
 
 fn is_muted(termios: &Termios) -> bool {
-    termios.input_flags.contains(SWALLOWING) && !termios.local_flags.intersects(LIVELY)
+    termios.input_flags.contains(InputFlags::INLCR) && !termios.local_flags.intersects(LIVELY)
 }
 
 /// What [`muted`] has changed becomes what the kernel has for a new terminal (`tty_std_termios`, tty_io.c).
 fn unmuted(mut termios: Termios) -> Termios {
-    termios.input_flags.remove(SWALLOWING);
+    termios.input_flags.remove(InputFlags::INLCR);
     termios.input_flags.insert(InputFlags::ICRNL | InputFlags::IXON);
     termios.local_flags.insert(LIVELY);
     for (end, usual) in ENDS {
@@ -98,9 +95,18 @@ mod tests {
         poll(&mut polled, PollTimeout::ZERO).unwrap() > 0
     }
 
-    /// Every character, as lines, as signals, as ends, too many for any buffer.
+    /// What somebody types or a program pastes: lines, signals, ends, every character, and more than a terminal keeps.
     fn everything() -> Vec<u8> {
-        (0..=255).chain(b"rm -rf /\r\n\x03\x04\x1a\x1c".repeat(1000)).collect()
+        let lines = b"rm -rf /\r\n\x04\x03\x1a\x1c".iter().copied();
+        lines.chain(0..=255).chain([b'x'; 8192]).collect()
+    }
+
+    /// What a file has to read, which must be something.
+    fn read(file: &mut File) -> String {
+        assert!(has_something(file));
+        let mut bytes = [0; 64];
+        let length = file.read(&mut bytes).unwrap();
+        bytes[..length].escape_ascii().to_string()
     }
 
     #[test]
@@ -108,14 +114,12 @@ mod tests {
         let (mut keyboard, mut reader) = terminal();
         mute(reader.as_fd()).unwrap();
         keyboard.write_all(&everything()).unwrap();
+        assert!(!has_something(&reader), "nothing to read");
+        assert!(!has_something(&keyboard), "no echo");
         unmute(reader.as_fd()).unwrap();
         keyboard.write_all(b"after\r").unwrap();
-        let mut line = [0; 64];
-        let length = reader.read(&mut line).unwrap();
-        assert_eq!(line[..length].escape_ascii().to_string(), "after\\n");
-        let mut echo = [0; 64];
-        let length = keyboard.read(&mut echo).unwrap();
-        assert_eq!(echo[..length].escape_ascii().to_string(), "after\\r\\n");
+        assert_eq!(read(&mut reader), "after\\n");
+        assert_eq!(read(&mut keyboard), "after\\r\\n");
     }
 
     #[test]
@@ -128,12 +132,9 @@ mod tests {
         mute(reader.as_fd()).unwrap();
         keyboard.write_all(&everything()).unwrap();
         assert!(!has_something(&reader));
-        // Ends one line, behind which nothing of what was typed before is found.
         unmute(reader.as_fd()).unwrap();
         keyboard.write_all(b"x\r").unwrap();
-        let mut line = [0; 64];
-        let length = reader.read(&mut line).unwrap();
-        assert_eq!(&line[..length], b"x\n");
+        assert_eq!(read(&mut reader), "x\\n");
     }
 
     #[test]

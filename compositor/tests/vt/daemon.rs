@@ -49,9 +49,13 @@ impl Daemon {
         Connection::open_at(&self.socket, name).unwrap()
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
     /// Sends it a signal, and waits for its end; says what it has logged, its keeper included.
     pub(crate) fn end_by(mut self, signal: Signal) -> (ExitStatus, String) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+        self.signal(signal);
         let status = self.child.wait().unwrap();
         (status, self.log.take().unwrap().join().unwrap())
     }
