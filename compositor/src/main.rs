@@ -9,11 +9,12 @@ use blitd::display::{BackendChoice, Wish};
 use blitd::policy::config::{Config, DEFAULT_PATH, Names, Size};
 use blitd::policy::outputs::ModeWish;
 use blitd::server::Daemon;
-use blitd::server::listener::{Listener, default_place};
+use blitd::server::listener::{ListenError, Listener, default_place};
 use blitd::session::{Session, choice, keeper};
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Group, User, geteuid};
+use sd_notify::NotifyState;
 use tracing_subscriber::EnvFilter;
 
 /// Owns the screen, and puts on it what programs send.
@@ -35,7 +36,8 @@ struct Arguments {
     /// The VT to take, as /dev/tty7, or none [default: the one that blitd is started on, where it is one].
     #[arg(long, value_name = "FILE")]
     tty: Option<PathBuf>,
-    /// Where to listen [default: BLITD_SOCKET, or as root /run/blitd/socket, or blitd/socket in XDG_RUNTIME_DIR].
+    /// Where to listen [default: the socket that a service manager passes, or BLITD_SOCKET, or as root
+    /// /run/blitd/socket, or blitd/socket in XDG_RUNTIME_DIR].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The configuration [default: /etc/blitd.toml, where there is one].
@@ -109,23 +111,40 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
     if let Some(mode) = arguments.mode {
         config.outputs.set_mode(mode);
     }
-    let place = match arguments.socket.clone().or_else(|| config.socket.clone()) {
-        Some(place) => place,
-        None => default_place(geteuid().is_root()).map_err(boxed)?,
-    };
+    let listener = listener(arguments.socket.as_deref(), &config).map_err(boxed)?;
     let session = match arguments.backend {
         BackendChoice::Headless => Session::none(),
         _ => Session::open(arguments.tty.as_deref(), is_supervised()).map_err(boxed)?,
     };
     raise_descriptor_limit();
-    let mode = config.socket_mode.unwrap_or(SOCKET_MODE);
-    let listener = Listener::bind(&place, mode).map_err(boxed)?;
     let wish = Wish { card: arguments.card.clone(), ..Wish::configured(&config, arguments.backend) };
     let mut daemon = Daemon::on_vt(session, config, &wish, Clock::Monotonic).map_err(boxed)?;
     daemon.stop_on_signals().map_err(boxed)?;
     daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;
-    tracing::info!("listening on {}", place.display());
-    daemon.run().map_err(boxed)
+    tracing::info!("listening on {}", listener.place());
+    tell_manager(NotifyState::Ready);
+    let result = daemon.run().map_err(boxed);
+    tell_manager(NotifyState::Stopping);
+    result
+}
+
+/// The socket: that which a service manager has passed; else one where the option, the configuration or the environment
+/// says.
+fn listener(option: Option<&Path>, config: &Config) -> Result<Listener, ListenError> {
+    let place = match (Listener::passed()?, option) {
+        (Some(_), Some(path)) => return Err(ListenError::TwoPlaces { path: path.into() }),
+        (Some(passed), None) => return Ok(passed),
+        (None, option) => option.or(config.socket.as_deref()).map(PathBuf::from),
+    };
+    let place = place.map_or_else(|| default_place(geteuid().is_root()), Ok)?;
+    Listener::bind(&place, config.socket_mode.unwrap_or(SOCKET_MODE))
+}
+
+/// Tells a service manager, where there is one (sd_notify(3)).
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("the service manager cannot be told: {error}");
+    }
 }
 
 /// Whether something will start blitd again after a crash.

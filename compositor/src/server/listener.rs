@@ -1,4 +1,6 @@
-//! The socket that clients connect to: where it is, who may open it, and that it goes when the daemon does.
+//! The socket that clients connect to: where it is, who may open it, and that it goes when the daemon does. A service
+//! manager may have made it already (sd_listen_fds(3)): then it is the manager's, with the permissions that it has there,
+//! and stays.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
@@ -8,8 +10,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket};
+use listenfd::ListenFd;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket, sockopt,
+};
 use nix::sys::stat::{Mode, fchmod};
 
 /// Why there is no socket to listen on.
@@ -40,6 +45,21 @@ pub enum ListenError {
         "there is no run-time directory for the socket: set XDG_RUNTIME_DIR, or choose a place with --socket"
     )]
     NoPlace,
+    /// The service manager has passed something that cannot be listened on.
+    #[error("the service manager has passed {what}: give blitd one socket, with ListenStream= and Accept=no")]
+    Passed {
+        /// What it is.
+        what: String,
+    },
+    /// There are two places to listen.
+    #[error(
+        "the service manager has passed a socket, and --socket names {}: leave --socket out, or change ListenStream=",
+        .path.display()
+    )]
+    TwoPlaces {
+        /// The place that is named.
+        path: PathBuf,
+    },
 }
 
 /// Where a daemon listens that no option and no configuration tells: where `BLITD_SOCKET` says; as root, where clients
@@ -55,16 +75,43 @@ pub fn default_place(is_root: bool) -> Result<PathBuf, ListenError> {
     }
 }
 
-/// A listening socket that is removed when this is dropped.
+/// A listening socket. One that this daemon has made is removed when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
+    /// The file that goes with this.
+    file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+struct SocketFile {
     path: PathBuf,
-    /// The file's device and number: another daemon's may stand in its place by the end.
-    file: (u64, u64),
+    /// Its device and number: another daemon's may stand in its place by the end.
+    identity: (u64, u64),
 }
 
 impl Listener {
+    /// The socket that a service manager has passed to this process, if it has. Call it before there is another thread,
+    /// and once: it takes `LISTEN_FDS` and `LISTEN_PID` out of the environment, for programs that this one starts.
+    ///
+    /// # Errors
+    /// [`ListenError::Passed`]: it is no listening stream socket, or there are several.
+    pub fn passed() -> Result<Option<Self>, ListenError> {
+        let mut passed = ListenFd::from_env();
+        if passed.len() > 1 {
+            return Err(ListenError::Passed { what: format!("{} sockets", passed.len()) });
+        }
+        let socket =
+            passed.take_unix_listener(0).map_err(|error| ListenError::Passed { what: error.to_string() })?;
+        match socket {
+            // With Accept=yes it is a connection.
+            Some(socket) if !getsockopt(&socket, sockopt::AcceptConn).unwrap_or(false) => {
+                Err(ListenError::Passed { what: "a socket that does not listen".into() })
+            }
+            socket => Ok(socket.map(|socket| Self { socket, file: None })),
+        }
+    }
+
     /// Listens at `path`, for those whom the permissions `mode` let in. A socket that a dead daemon left there is
     /// replaced.
     ///
@@ -83,8 +130,8 @@ impl Listener {
             result => result,
         };
         let socket = socket.map_err(|errno| refused(errno.into()))?;
-        let file = identity(path).map_err(refused)?;
-        let listener = Self { socket, path: path.into(), file };
+        let file = SocketFile { path: path.into(), identity: identity(path).map_err(refused)? };
+        let listener = Self { socket, file: Some(file) };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
         Ok(listener)
     }
@@ -96,13 +143,22 @@ impl Listener {
     pub fn socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
     }
+
+    /// Where clients find it, for people.
+    pub fn place(&self) -> String {
+        let address = self.socket.local_addr().ok();
+        let path = address.as_ref().and_then(|address| address.as_pathname());
+        path.map_or_else(|| "a socket without a name".into(), |path| path.display().to_string())
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
+        if let Some(file) = &self.file
+            && identity(&file.path).is_ok_and(|identity| identity == file.identity)
+        {
             // Where it is gone already, that is as well.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(&file.path);
         }
     }
 }
