@@ -39,8 +39,9 @@ fn in_guest() -> Result<(), TaskError> {
     vm::test("kms", &[], &[])?;
     vm::test("dmabuf", &[], &[])?;
     vm::test("vt", &[], &[])?;
+    vm::test("units", &["--systemd"], &[])?;
     vm::test("refusals", &[], &[])?;
-    vm::test("animation", &["time-travel=inf-cpu"], &[])
+    vm::test("animation", &["--kernel", "time-travel=inf-cpu"], &[])
 }
 
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.

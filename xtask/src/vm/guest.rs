@@ -1,13 +1,19 @@
 //! Runs a program in the guest.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::tools::TaskError;
 
 /// Process 1 of the guest.
 const INIT: &str = include_str!("../../vm/init");
+
+/// How long is between two looks at what the program prints.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the guest is given.
 #[derive(Debug)]
@@ -18,15 +24,10 @@ pub(crate) struct Guest<'a> {
     pub(crate) timeout: u64,
     /// Arguments for the kernel.
     pub(crate) kernel_arguments: &'a [String],
-}
-
-/// What has come of a program.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// Its exit code.
-    pub(crate) code: u8,
-    /// All that it has printed.
-    pub(crate) output: String,
+    /// Whether systemd is process 1, and the program a service of it.
+    pub(crate) systemd: bool,
+    /// A folder of this machine that the program may write to.
+    pub(crate) share: Option<&'a Path>,
 }
 
 /// A folder that goes with this.
@@ -46,8 +47,9 @@ fn quoted(word: &str) -> String {
 impl Guest<'_> {
     /// Runs a program as root, in the current folder, with the environment that programs of a Rust workspace may need.
     ///
-    /// The guest's root is this machine's: programs and libraries are found where they are. What it writes is forgotten.
-    pub(crate) fn run(&self, kernel: &Path, program: &[String]) -> Result<Outcome, TaskError> {
+    /// The guest's root is this machine's: programs and libraries are found where they are. What it writes is forgotten. What
+    /// it prints is printed. Returns its exit code.
+    pub(crate) fn run(&self, kernel: &Path, program: &[String]) -> Result<u8, TaskError> {
         let folder = Folder(std::env::temp_dir().join(format!("blitd-guest-{}", std::process::id())));
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -76,23 +78,35 @@ impl Guest<'_> {
             .args(self.kernel_arguments)
             .arg(format!("init={}", init.display()))
             .arg(format!("blitd.run={}", folder.0.display()))
+            .args(self.share.map(|share| format!("blitd.share={}", share.display())))
+            .args(self.systemd.then_some("blitd.systemd"))
             // The guest's memory is a file there.
             .env("TMPDIR", "/dev/shm")
             .stdin(Stdio::null())
             .stdout(messages)
             .stderr(errors);
-        let status =
-            command.status().map_err(|source| TaskError::Start { what: "the guest".into(), source })?;
+        let started = |source| TaskError::Start { what: "the guest".into(), source };
+        let mut guest = command.spawn().map_err(started)?;
+        let mut printed = File::open(&output).map_err(failed(&output))?;
+        let status = loop {
+            // What it has printed last is there when it has ended.
+            let ended = guest.try_wait().map_err(started)?;
+            io::copy(&mut printed, &mut io::stdout()).map_err(failed(&output))?;
+            if let Some(status) = ended {
+                break status;
+            }
+            sleep(PAUSE);
+        };
+        // Who has closed stdout does not want to know.
+        let _ = io::stdout().flush();
         let text = |path: &Path| {
             fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
         };
-        let code = text(&folder.0.join("code")).trim().parse();
-        let output = text(&output);
-        code.map(|code| Outcome { code, output: output.clone() }).map_err(|_| {
+        text(&folder.0.join("code")).trim().parse().map_err(|_| {
             let said = text(&log);
             let tail: Vec<&str> = said.lines().rev().take(15).collect();
             let tail: String = tail.iter().rev().flat_map(|line| [line, "\n"]).collect();
-            TaskError::Expected(format!("the guest has ended early ({status}):\n{output}{tail}"))
+            TaskError::Expected(format!("the guest has ended early ({status}):\n{tail}"))
         })
     }
 

@@ -8,10 +8,17 @@ mod edits;
 pub(crate) mod guest;
 mod kernel;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::setup::{GBM, ensure};
+use crate::setup::{GBM, Tool, ensure};
 use crate::tools::{TaskError, cargo, run as run_command};
+
+/// Process 1 of a guest with services. Nothing of it runs on this machine.
+const SYSTEMD: Tool = Tool {
+    probe: &["systemctl", "--version"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "systemd"],
+};
 
 /// What is run in the guest.
 #[derive(Debug, clap::Args)]
@@ -25,6 +32,12 @@ pub(crate) struct Arguments {
     /// More arguments for the kernel, as in vkms.nomap=1.
     #[arg(long = "kernel", value_name = "ARGUMENT")]
     kernel_arguments: Vec<String>,
+    /// Boots systemd, which runs the program as a service.
+    #[arg(long)]
+    systemd: bool,
+    /// A folder of this machine that the program may write to.
+    #[arg(long, value_name = "FOLDER")]
+    share: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<String>,
@@ -35,15 +48,11 @@ pub(crate) fn prepare() -> Result<(), TaskError> {
     kernel::built().map(drop)
 }
 
-/// Runs a test of the daemon in the guest, with these arguments for its kernel: cargo starts the test by this program.
-pub(crate) fn test(name: &str, kernel: &[&str], cargo_arguments: &[&str]) -> Result<(), TaskError> {
+/// Runs a test of the daemon in a guest with these options: cargo starts the test by this program.
+pub(crate) fn test(name: &str, options: &[&str], cargo_arguments: &[&str]) -> Result<(), TaskError> {
     let program =
         std::env::current_exe().map_err(|source| TaskError::Start { what: "xtask".into(), source })?;
-    let mut runner = format!("{} vm --timeout 600", program.display());
-    for argument in kernel {
-        runner.push_str(&format!(" --kernel {argument}"));
-    }
-    runner.push_str(" --");
+    let runner = format!("{} vm --timeout 600 {} --", program.display(), options.join(" "));
     let arguments = ["test", "--package", "blitd", "--features", "guest", "--locked", "--test", name];
     run_command(
         cargo(&arguments)
@@ -58,18 +67,21 @@ pub(crate) fn test(name: &str, kernel: &[&str], cargo_arguments: &[&str]) -> Res
 pub(crate) fn frames() -> Result<(), TaskError> {
     ensure(&GBM)?;
     prepare()?;
-    test("animation", &["vkms.nomap=1"], &["--release"])
+    test("animation", &["--kernel", "vkms.nomap=1"], &["--release"])
 }
 
 /// Runs a program in the guest, as root, in the current folder, and ends with its exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, TaskError> {
     let kernel = kernel::built()?;
+    if arguments.systemd {
+        ensure(&SYSTEMD)?;
+    }
     let guest = guest::Guest {
         memory: arguments.memory,
         timeout: arguments.timeout,
         kernel_arguments: &arguments.kernel_arguments,
+        systemd: arguments.systemd,
+        share: arguments.share.as_deref(),
     };
-    let outcome = guest.run(&kernel, &arguments.program)?;
-    print!("{}", outcome.output);
-    Ok(ExitCode::from(outcome.code))
+    guest.run(&kernel, &arguments.program).map(ExitCode::from)
 }
