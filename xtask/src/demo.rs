@@ -1,12 +1,17 @@
 //! The demo: a daemon without a screen, three programs that draw on it at once, and a picture of what that looks like.
 
-use std::path::Path;
+mod vm;
+
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::setup::{GBM, ensure};
 use crate::tools::{Daemon, Process, TaskError, build_release, folder, run as run_command};
+
+/// The packages whose programs it takes.
+const PROGRAMS: [&str; 3] = ["blitd", "blitctl", "blitd-demos"];
 
 /// How the demo is shown.
 #[derive(Debug, clap::Args)]
@@ -17,19 +22,28 @@ pub(crate) struct Arguments {
     /// The size of the screen, as WIDTHxHEIGHT.
     #[arg(long, default_value = "1920x1080")]
     size: String,
+    /// Shows it on a virtual display driver, in a guest, and compares what is on the glass with the headless picture.
+    #[arg(long)]
+    vm: bool,
+    /// What the guest runs.
+    #[arg(long, hide = true)]
+    in_guest: bool,
 }
 
 /// Runs the demo; the last line that it prints is the path of the picture.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
+    if arguments.in_guest {
+        return vm::run_in_guest(arguments);
+    }
     ensure(&GBM)?;
-    let programs = build_release(&["blitd", "blitctl", "blitd-demos"])?;
+    if arguments.vm {
+        return vm::run(arguments);
+    }
+    let programs = build_release(&PROGRAMS)?;
     let folder = folder("demo")?;
-    let scene = folder.join("landscape.png");
     let screen = folder.join("screen.png");
     let daemon = Daemon::start(&programs, &folder, Some(&arguments.size))?;
-    if !scene.exists() {
-        run_command(daemon.client(&programs, "landscape").arg(&scene))?;
-    }
+    let scene = landscape(&daemon, &programs)?;
     eprintln!("== blitd runs headless at {}; three programs draw on it", arguments.size);
     let seconds = arguments.seconds.to_string();
     // The scene and the strip stay for longer than the animation, so that the picture has all three.
@@ -47,6 +61,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     run_command(daemon.client(&programs, "blitctl").arg("stats"))?;
     println!("{}", screen.display());
     Ok(())
+}
+
+/// The picture behind all, rendered once.
+fn landscape(daemon: &Daemon, programs: &Path) -> Result<PathBuf, TaskError> {
+    let scene = folder("demo")?.join("landscape.png");
+    if !scene.exists() {
+        run_command(daemon.client(programs, "landscape").arg(&scene))?;
+    }
+    Ok(scene)
 }
 
 /// Shows that time passes, and takes the picture when most of it has.

@@ -1,7 +1,7 @@
 //! What the tasks are made of: cargo, the built programs, and processes that do not outlive their task.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -108,6 +108,20 @@ impl Process {
         }
     }
 
+    /// Waits for the next line that it prints, if that is kept; an error where it ends before.
+    pub(crate) fn line(&mut self) -> Result<String, TaskError> {
+        let mut line = Vec::new();
+        let output = self.child.as_mut().and_then(|child| child.stdout.as_mut());
+        // Byte by byte, so that all else stays for the end.
+        for byte in output.into_iter().flat_map(Read::bytes).map_while(Result::ok) {
+            line.push(byte);
+            if byte == b'\n' {
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+        }
+        Err(TaskError::Expected(format!("{} has ended early", self.what)))
+    }
+
     /// Waits for its end, and what it has printed if that was kept.
     pub(crate) fn finish(mut self) -> Result<String, TaskError> {
         let Some(child) = self.child.take() else { return Ok(String::new()) };
@@ -130,7 +144,7 @@ impl Drop for Process {
     }
 }
 
-/// A daemon of the demo's or a measurement's own, headless, that listens.
+/// A daemon of the demo's or a measurement's own that listens.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     process: Process,
@@ -138,11 +152,18 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// A headless one.
     pub(crate) fn start(programs: &Path, folder: &Path, size: Option<&str>) -> Result<Self, TaskError> {
+        let size = size.into_iter().flat_map(|size| ["--size", size]);
+        let display: Vec<&str> = ["--backend", "headless"].into_iter().chain(size).collect();
+        Self::start_on(programs, folder, &display)
+    }
+
+    /// One with these options, which say what it shows pictures on.
+    pub(crate) fn start_on(programs: &Path, folder: &Path, display: &[&str]) -> Result<Self, TaskError> {
         let socket = folder.join(format!("socket-{}", std::process::id()));
         let mut command = Command::new(programs.join("blitd"));
-        command.args(["--backend", "headless", "--socket"]).arg(&socket);
-        command.args(size.into_iter().flat_map(|size| ["--size", size]));
+        command.args(display).arg("--socket").arg(&socket);
         command.env("BLITD_LOG", "warn");
         let mut process = Process::start(&mut command)?;
         let begun = Instant::now();

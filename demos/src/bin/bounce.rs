@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use blitd_client::{Connection, Draw, Format, ImageView, LayerOptions, NotShown, Shown};
-use blitd_demos::arguments::{Place, Showing, Size};
+use blitd_demos::arguments::{self, Place, Showing, Size};
 use blitd_demos::bounce::Scene;
 use blitd_demos::ending::Ending;
 use blitd_demos::percentile::Times;
@@ -25,6 +25,9 @@ struct Arguments {
     /// Ends after so many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
+    /// Stands still after so many seconds of motion, always in the same way, and says so; the picture stays until the end
+    #[arg(long, value_name = "N", value_parser = arguments::seconds)]
+    stop_at: Option<Duration>,
     /// The size of the box in pixels
     #[arg(long, value_name = "WxH", default_value = "960x540")]
     size: Size,
@@ -66,12 +69,18 @@ fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let start = Instant::now();
     let mut measured = Measured::default();
     while !ending.is_due() && arguments.frames.is_none_or(|frames| measured.frames < frames) {
-        scene.paint(region.pixels_mut(), start.elapsed().as_secs_f32());
+        let passed = start.elapsed();
+        let time = arguments.stop_at.map_or(passed, |stop| stop.min(passed));
+        scene.paint(region.pixels_mut(), time.as_secs_f32());
         let asked = Instant::now();
         connection.draw(&layer, &mut region, &draw)?;
         measured.draws.add(asked.elapsed());
         let shown = connection.sync(id)?;
         measured.frame(&shown);
+        if arguments.stop_at == Some(time) {
+            let _ = writeln!(std::io::stdout(), "bounce: stands still on frame {}", shown.sequence);
+            ending.wait(&mut connection, None)?;
+        }
         if shown.reason != NotShown::Shown {
             // No frame paces what is not shown.
             ending.wait(&mut connection, Some(Instant::now() + UNSEEN))?;

@@ -13,6 +13,9 @@ use blitd_demos::screen;
 use blitd_demos::strip::strip;
 use clap::Parser;
 
+/// A second of the day, and a load.
+const SAMPLE: (u32, f32) = (12 * 3600 + 34 * 60 + 56, 0.7);
+
 /// Shows a clock and the machine's load along the bottom of an output
 #[derive(Parser)]
 #[command(version)]
@@ -24,6 +27,9 @@ struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t, allow_hyphen_values = true,
           value_parser = clap::value_parser!(i64).range(-1440..=1440))]
     ahead: i64,
+    /// Shows a sample in place of the time and the load, always the same
+    #[arg(long)]
+    sample: bool,
     #[command(flatten)]
     showing: Showing,
     /// The place among the layers; higher is in front
@@ -52,7 +58,9 @@ fn status(arguments: &Arguments) -> Result<(), Error> {
     let mut updates = 0;
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let fills = strip(size, second_of_day(now, arguments.ahead), load());
+        let (second, load) =
+            if arguments.sample { SAMPLE } else { (second_of_day(now, arguments.ahead), load()) };
+        let fills = strip(size, second, load);
         let entries: Vec<BatchEntry<'_>> =
             fills.into_iter().map(|(colour, shape)| BatchEntry::Fill(&layer, colour, shape)).collect();
         connection.batch(None, &entries)?;

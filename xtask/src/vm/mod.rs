@@ -8,7 +8,7 @@ mod edits;
 pub(crate) mod guest;
 mod kernel;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::setup::{GBM, Tool, ensure};
@@ -35,9 +35,6 @@ pub(crate) struct Arguments {
     /// Boots systemd, which runs the program as a service.
     #[arg(long)]
     systemd: bool,
-    /// A folder of this machine that the program may write to.
-    #[arg(long, value_name = "FOLDER")]
-    share: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<String>,
@@ -70,6 +67,18 @@ pub(crate) fn frames() -> Result<(), TaskError> {
     test("animation", &["--kernel", "vkms.nomap=1"], &["--release"])
 }
 
+/// Runs a program in the guest that may write to a folder of this machine, and returns its exit code.
+pub(crate) fn run_sharing(share: &Path, program: &[String]) -> Result<u8, TaskError> {
+    let guest = guest::Guest {
+        memory: 1024,
+        timeout: 300,
+        kernel_arguments: &[],
+        systemd: false,
+        share: Some(share),
+    };
+    guest.run(&kernel::built()?, program)
+}
+
 /// Runs a program in the guest, as root, in the current folder, and ends with its exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, TaskError> {
     let kernel = kernel::built()?;
@@ -81,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, TaskError> {
         timeout: arguments.timeout,
         kernel_arguments: &arguments.kernel_arguments,
         systemd: arguments.systemd,
-        share: arguments.share.as_deref(),
+        share: None,
     };
     guest.run(&kernel, &arguments.program).map(ExitCode::from)
 }
