@@ -187,6 +187,14 @@ fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     }
     assert_eq!(property("blitd.service", "NRestarts"), "2");
 
+    // Stopped while systemd waits before it starts it again.
+    crash(Signal::SIGKILL);
+    systemctl(&["stop", "blitd.service"]);
+    wait_for("blitd-text.service", "ActiveState", "inactive");
+    assert_eq!(mode(), KD_TEXT);
+
+    draw(5);
+    set_graphics();
     drop_in(
         "[Unit]\nStartLimitBurst=3\n[Service]\nRestartSec=0\nExecStart=\nExecStart=/usr/bin/blitd --backend kms --card /dev/null\n",
     );
@@ -199,7 +207,7 @@ fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     assert_eq!(property("blitd.socket", "Result"), "service-start-limit-hit");
     systemctl(&["reset-failed", "blitd.service", "blitd.socket"]);
     systemctl(&["start", "blitd.socket"]);
-    draw(5);
+    draw(6);
     systemctl(&["stop", "blitd.service"]);
 }
 
