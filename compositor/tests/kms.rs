@@ -1,13 +1,13 @@
 //! The same pictures on a real display driver: vkms, in a guest that `cargo xtask vm` boots. The driver computes a CRC of what
 //! it scans out, pixel for pixel, which is compared with that of the picture that should be there.
 
+#[path = "fixture/glass.rs"]
+mod glass;
 #[path = "fixture/running.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::fs;
 use std::sync::Mutex;
 
 use blitd::display::{BackendChoice, Wish};
@@ -16,52 +16,11 @@ use blitd_client::{
     BatchEntry, ClockSource, Connection, Draw, Format, ImageView, Layer, LayerOptions, NotShown, Pixels,
     Region, Shown,
 };
+use glass::{crc_after, crc_of};
 use running::Running;
 
 /// There is one card, and it has one master.
 static CARD: Mutex<()> = Mutex::new(());
-
-/// What vkms scans out, as its CRC tells (`vkms_composer.c`): crc32_le over all pixels, each alpha, red, green and blue in
-/// 16 bits, from 0 on and not inverted.
-fn crc_of(words: &[u32]) -> u32 {
-    let table: Vec<u32> = (0..256u32)
-        .map(|byte| (0..8).fold(byte, |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }))
-        .collect();
-    let mut crc = 0;
-    for word in words {
-        let [blue, green, red, _] = word.to_le_bytes();
-        // 8 bits become 16 by being repeated.
-        for byte in [0xff, 0xff, red, red, green, green, blue, blue] {
-            crc = crc >> 8 ^ table[((crc ^ u32::from(byte)) & 0xff) as usize];
-        }
-    }
-    crc
-}
-
-/// Where the CRCs of the card's only CRTC are.
-fn crc_file(name: &str) -> PathBuf {
-    let cards = fs::read_dir("/sys/kernel/debug/dri").expect("a guest has debugfs");
-    let is_vkms =
-        |card: &PathBuf| fs::read_to_string(card.join("name")).is_ok_and(|name| name.contains("vkms"));
-    let card = cards.flatten().map(|entry| entry.path()).find(is_vkms).expect("a guest has vkms");
-    card.join("crtc-0/crc").join(name)
-}
-
-/// The CRC of what is on the glass from this frame on. It is only computed while somebody looks: the guest has one CPU, and
-/// the driver would take all of it.
-fn crc_since(shown: &Shown) -> u32 {
-    OpenOptions::new().write(true).open(crc_file("control")).unwrap().write_all(b"auto").unwrap();
-    for line in BufReader::new(File::open(crc_file("data")).unwrap()).lines() {
-        let line = line.unwrap();
-        let mut numbers =
-            line.split_whitespace().map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16));
-        let (Some(Ok(frame)), Some(Ok(crc))) = (numbers.next(), numbers.next()) else { continue };
-        if frame > shown.sequence {
-            return crc as u32;
-        }
-    }
-    panic!("the driver has no more CRCs");
-}
 
 struct NoNames;
 
@@ -138,7 +97,7 @@ impl Painter {
         let size = self.size;
         let expected = crc_of(&turned(self.captured(), size, quarters, reflects));
         assert_eq!(
-            crc_since(&shown),
+            crc_after(shown.sequence),
             expected,
             "{size:?} {quarters} {reflects}: the glass shows something else"
         );
