@@ -3,6 +3,7 @@
 
 mod demo;
 mod idle;
+mod qemu;
 mod setup;
 mod test;
 mod tools;
@@ -31,6 +32,11 @@ enum Task {
     /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that does
     /// nothing else meanwhile.
     Frames,
+    /// Shows that what is on the glass, seen from outside, is what should be: several display drivers in QEMU.
+    Qemu(qemu::Arguments),
+    /// What runs in QEMU.
+    #[command(hide = true)]
+    QemuGuest(qemu::guest::Arguments),
     /// Runs a program in a guest that has a virtual display driver.
     Vm(vm::Arguments),
 }
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         Task::Test => test::run().map(|()| ExitCode::SUCCESS),
         Task::Idle(arguments) => idle::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
+        Task::Qemu(arguments) => qemu::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::QemuGuest(arguments) => qemu::guest::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Vm(arguments) => vm::run(&arguments),
     };
     match result {

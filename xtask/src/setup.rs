@@ -41,6 +41,27 @@ pub(crate) const GBM_DRIVER: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "libgl1-mesa-dri"],
 };
 
+/// A shell for guests, which needs no library.
+pub(crate) const BUSYBOX: Tool = Tool {
+    probe: &["/bin/busybox", "true"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "busybox-static"],
+};
+
+/// The machine that is looked at from outside, and what packs its first files.
+pub(crate) const QEMU: Tool = Tool {
+    probe: &["sh", "-c", "command -v qemu-system-x86_64 cpio dpkg-deb xz"],
+    install: &[
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "qemu-system-x86",
+        "cpio",
+        "dpkg",
+        "xz-utils",
+    ],
+};
+
 fn succeeds(words: &[&str], quiet: bool) -> bool {
     let [program, arguments @ ..] = words else { return false };
     let mut command = Command::new(program);

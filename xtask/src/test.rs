@@ -1,6 +1,7 @@
 //! Everything that a change must pass.
 
 use crate::idle;
+use crate::qemu;
 use crate::setup::{CLIPPY, GBM, GBM_DRIVER, PYTHON, RUSTFMT, ensure, has};
 use crate::tools::{TaskError, cargo, run as run_command};
 use crate::vm;
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<(), TaskError> {
     licences()?;
     idle::run(&idle::Arguments::default())?;
     in_guest()?;
+    qemu::run(&qemu::Arguments::default())?;
     // Examples are programs that tests run.
     run_command(&mut cargo(&["test", "--workspace", "--locked"]))
 }

@@ -19,6 +19,9 @@ pub(crate) enum TaskError {
     /// A file cannot be had.
     #[error("{}: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
+    /// The daemon refuses, or is gone.
+    #[error("a client of blitd: {0}")]
+    Client(#[from] blitd_client::Error),
     /// Something that should have happened has not.
     #[error("{0}")]
     Expected(String),
@@ -44,6 +47,15 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf, TaskError> {
     let path = target()?.join(name);
     std::fs::create_dir_all(&path).map_err(|source| TaskError::File { path: path.clone(), source })?;
     Ok(path)
+}
+
+/// Where what is worth keeping is kept, as the XDG base directory specification has it.
+pub(crate) fn cache() -> Result<PathBuf, TaskError> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_CACHE_HOME")
+        .or_else(|| Some(named("HOME")?.join(".cache")))
+        .map(|cache| cache.join("blitd"))
+        .ok_or_else(|| TaskError::Expected("there is no cache folder: set HOME or XDG_CACHE_HOME".into()))
 }
 
 /// A cargo command in the repository's folder.

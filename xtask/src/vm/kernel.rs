@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::edits;
-use crate::setup::{Tool, ensure, update_lists};
-use crate::tools::{TaskError, run};
+use crate::setup::{BUSYBOX, Tool, ensure, update_lists};
+use crate::tools::{TaskError, cache, run};
 
 /// What the kernel is configured with; all else is off.
 const CONFIG: &str = include_str!("../../vm/uml.config");
@@ -38,15 +38,9 @@ const BUILDING: Tool = Tool {
     ],
 };
 
-/// What running it takes: a shell that needs no library.
-const RUNNING: Tool = Tool {
-    probe: &["/bin/busybox", "true"],
-    install: &["apt-get", "install", "-y", "--no-install-recommends", "busybox-static"],
-};
-
 /// The kernel, which is built first where it is not there yet.
 pub(super) fn built() -> Result<PathBuf, TaskError> {
-    ensure(&RUNNING)?;
+    ensure(&BUSYBOX)?;
     let folder = cache()?.join(format!("uml-{:016x}", fingerprint()));
     let kernel = folder.join("linux");
     if kernel.exists() {
@@ -82,15 +76,6 @@ pub(super) fn built() -> Result<PathBuf, TaskError> {
     let _ = fs::remove_dir_all(&work);
     eprintln!("== the kernel took {} s", begun.elapsed().as_secs());
     Ok(kernel)
-}
-
-/// Where what is worth keeping is kept, as the XDG base directory specification has it.
-fn cache() -> Result<PathBuf, TaskError> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    named("XDG_CACHE_HOME")
-        .or_else(|| Some(named("HOME")?.join(".cache")))
-        .map(|cache| cache.join("blitd"))
-        .ok_or_else(|| TaskError::Expected("there is no cache folder: set HOME or XDG_CACHE_HOME".into()))
 }
 
 /// Kernels that are made of something else have another folder.

@@ -1,0 +1,100 @@
+//! The program that runs in the guest: it starts the daemon on the card, is its client, and asks the host what it sees.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use blitd_client::Connection;
+
+use super::channel::{Host, Question, SHARED};
+use super::glass::{Part, Picture};
+use super::scene::{self, Glass};
+use super::{damage, heads, keys};
+use crate::tools::TaskError;
+
+/// Where the daemon listens.
+const SOCKET: &str = "/run/blitd-socket";
+
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Scene {
+    /// Every pixel is another; layers blend; parts change.
+    Busy,
+    /// A part changes, and nothing else does.
+    Damage,
+    /// Two screens show two pictures.
+    Heads,
+    /// A key switches the VT.
+    Keys,
+}
+
+/// What the guest does.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What is drawn.
+    scene: Scene,
+}
+
+/// The glass as the host sees it, and what else the host does.
+pub(super) struct Outside {
+    host: Host,
+    pictures: usize,
+}
+
+impl Glass for Outside {
+    fn shows(&mut self, head: u32, expected: Picture, spoiled: &[Part]) -> Result<(), TaskError> {
+        let picture = format!("picture-{}.ppm", self.pictures);
+        self.pictures += 1;
+        let path = Path::new(SHARED).join(&picture);
+        fs::write(&path, expected.ppm()).map_err(|source| TaskError::File { path, source })?;
+        self.host.ask(&Question::Shows { head, picture, spoiled: spoiled.to_vec() })
+    }
+}
+
+impl Outside {
+    /// Are these the pixels by which the last two pictures on a head differ, all of them and no other?
+    pub(super) fn changed(&mut self, head: u32, part: Part) -> Result<(), TaskError> {
+        self.host.ask(&Question::Changed { head, part })
+    }
+
+    /// Presses keys together, and lets them go.
+    pub(super) fn press(&mut self, keys: &[&str]) -> Result<(), TaskError> {
+        self.host.ask(&Question::Keys(keys.iter().map(|key| (*key).to_owned()).collect()))
+    }
+}
+
+/// Plays a scene.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
+    let mut outside = Outside { host: Host::open()?, pictures: 0 };
+    let mut daemon = start_daemon()?;
+    let mut connection = Connection::open_at(Path::new(SOCKET), "qemu")?;
+    match arguments.scene {
+        Scene::Busy => scene::busy(&mut connection, &mut outside)?,
+        Scene::Damage => damage::play(&mut connection, &mut outside)?,
+        Scene::Heads => heads::play(&mut connection, &mut outside)?,
+        Scene::Keys => keys::play(&mut outside)?,
+    }
+    if let Some(status) = daemon.try_wait().ok().flatten() {
+        return Err(TaskError::Failed { what: "blitd".into(), status });
+    }
+    outside.host.ask(&Question::Done)
+}
+
+/// Starts the daemon, which is in the same folder as this program, and waits until it listens. What it says is passed on.
+fn start_daemon() -> Result<Child, TaskError> {
+    let failed = |source| TaskError::Start { what: "blitd".into(), source };
+    let program = std::env::current_exe().map_err(failed)?.with_file_name("blitd");
+    let mut command = Command::new(program);
+    command.args(["--backend", "kms", "--socket", SOCKET]).env("BLITD_LOG", "info");
+    let mut daemon = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
+    let mut said =
+        daemon.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+    let listens = said.by_ref().inspect(|line| eprintln!("{line}")).any(|line| line.contains("listening on"));
+    if !listens {
+        let status = daemon.wait().map_err(failed)?;
+        return Err(TaskError::Failed { what: "blitd".into(), status });
+    }
+    std::thread::spawn(move || said.for_each(|line| eprintln!("{line}")));
+    Ok(daemon)
+}
