@@ -16,6 +16,9 @@ use crate::tools::TaskError;
 /// Where the daemon listens.
 const SOCKET: &str = "/run/blitd-socket";
 
+/// The daemon's configuration.
+const CONFIGURATION: &str = "/run/blitd.toml";
+
 /// What is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Scene {
@@ -64,29 +67,49 @@ impl Outside {
     }
 }
 
-/// Plays a scene.
+/// The configuration of a daemon that uses all that the card can do.
+const ATOMIC: &str = "";
+
+/// The configuration of a daemon without atomic commits.
+const LEGACY: &str = "[kms]\natomic = false\n";
+
+/// Plays a scene, where it is busy with either kind of commits.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     let mut outside = Outside { host: Host::open()?, pictures: 0 };
-    let mut daemon = start_daemon()?;
-    let mut connection = Connection::open_at(Path::new(SOCKET), "qemu")?;
-    match arguments.scene {
-        Scene::Busy => scene::busy(&mut connection, &mut outside)?,
-        Scene::Damage => damage::play(&mut connection, &mut outside)?,
-        Scene::Heads => heads::play(&mut connection, &mut outside)?,
-        Scene::Keys => keys::play(&mut outside)?,
-    }
-    if let Some(status) = daemon.try_wait().ok().flatten() {
-        return Err(TaskError::Failed { what: "blitd".into(), status });
+    play(arguments.scene, ATOMIC, &mut outside)?;
+    if arguments.scene == Scene::Busy {
+        play(arguments.scene, LEGACY, &mut outside)?;
     }
     outside.host.ask(&Question::Done)
 }
 
+/// Plays a scene on a daemon of its own.
+fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), TaskError> {
+    let mut daemon = start_daemon(configuration)?;
+    let mut connection = Connection::open_at(Path::new(SOCKET), "qemu")?;
+    match scene {
+        Scene::Busy => scene::busy(&mut connection, outside)?,
+        Scene::Damage => damage::play(&mut connection, outside)?,
+        Scene::Heads => heads::play(&mut connection, outside)?,
+        Scene::Keys => keys::play(outside)?,
+    }
+    let failed = |source| TaskError::Start { what: "blitd".into(), source };
+    if let Some(status) = daemon.try_wait().map_err(failed)? {
+        return Err(TaskError::Failed { what: "blitd".into(), status });
+    }
+    daemon.kill().and_then(|()| daemon.wait()).map(drop).map_err(failed)
+}
+
 /// Starts the daemon, which is in the same folder as this program, and waits until it listens. What it says is passed on.
-fn start_daemon() -> Result<Child, TaskError> {
+fn start_daemon(configuration: &str) -> Result<Child, TaskError> {
     let failed = |source| TaskError::Start { what: "blitd".into(), source };
     let program = std::env::current_exe().map_err(failed)?.with_file_name("blitd");
+    let file = |source| TaskError::File { path: CONFIGURATION.into(), source };
+    fs::write(CONFIGURATION, configuration).map_err(file)?;
     let mut command = Command::new(program);
-    command.args(["--backend", "kms", "--socket", SOCKET]).env("BLITD_LOG", "info");
+    command
+        .args(["--backend", "kms", "--socket", SOCKET, "--config", CONFIGURATION])
+        .env("BLITD_LOG", "info");
     let mut daemon = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
     let mut said =
         daemon.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines).map_while(Result::ok);
