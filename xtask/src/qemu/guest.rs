@@ -24,6 +24,8 @@ const CONFIGURATION: &str = "/run/blitd.toml";
 pub(crate) enum Scene {
     /// Every pixel is another; layers blend; parts change.
     Busy,
+    /// Whole pictures, two of which only just fit the card's memory.
+    Full,
     /// A part changes, and nothing else does.
     Damage,
     /// Two screens show two pictures.
@@ -73,11 +75,14 @@ const ATOMIC: &str = "";
 /// The configuration of a daemon without atomic commits.
 const LEGACY: &str = "[kms]\natomic = false\n";
 
+/// A mode with 8,294,400 bytes to a picture, which is a bit less than half of 16 MiB. The console has a smaller one.
+const LARGE: &str = "1920x1080";
+
 /// Plays a scene, where it is busy with either kind of commits.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     let mut outside = Outside { host: Host::open()?, pictures: 0 };
     play(arguments.scene, ATOMIC, &mut outside)?;
-    if arguments.scene == Scene::Busy {
+    if matches!(arguments.scene, Scene::Busy | Scene::Full) {
         play(arguments.scene, LEGACY, &mut outside)?;
     }
     outside.host.ask(&Question::Done)
@@ -85,10 +90,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
 
 /// Plays a scene on a daemon of its own.
 fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), TaskError> {
-    let mut daemon = start_daemon(configuration)?;
+    let mode: &[&str] = if scene == Scene::Full { &["--mode", LARGE] } else { &[] };
+    let mut daemon = start_daemon(configuration, mode)?;
     let mut connection = Connection::open_at(Path::new(SOCKET), "qemu")?;
     match scene {
         Scene::Busy => scene::busy(&mut connection, outside)?,
+        Scene::Full => scene::rounds(&mut connection, outside)?,
         Scene::Damage => damage::play(&mut connection, outside)?,
         Scene::Heads => heads::play(&mut connection, outside)?,
         Scene::Keys => keys::play(outside)?,
@@ -101,7 +108,7 @@ fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), 
 }
 
 /// Starts the daemon, which is in the same folder as this program, and waits until it listens. What it says is passed on.
-fn start_daemon(configuration: &str) -> Result<Child, TaskError> {
+fn start_daemon(configuration: &str, mode: &[&str]) -> Result<Child, TaskError> {
     let failed = |source| TaskError::Start { what: "blitd".into(), source };
     let program = std::env::current_exe().map_err(failed)?.with_file_name("blitd");
     let file = |source| TaskError::File { path: CONFIGURATION.into(), source };
@@ -109,6 +116,7 @@ fn start_daemon(configuration: &str) -> Result<Child, TaskError> {
     let mut command = Command::new(program);
     command
         .args(["--backend", "kms", "--socket", SOCKET, "--config", CONFIGURATION])
+        .args(mode)
         .env("BLITD_LOG", "info");
     let mut daemon = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
     let mut said =

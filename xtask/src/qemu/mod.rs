@@ -52,6 +52,7 @@ impl Scenario {
 const SCENARIOS: &[Scenario] = &[
     Scenario::new("virtio-gpu", "virtio-gpu-pci", "virtio-gpu", Scene::Busy),
     Scenario::new("bochs", "bochs-display", "bochs", Scene::Busy),
+    Scenario::new("bochs-full", "bochs-display,vgamem=16M", "bochs", Scene::Full),
     Scenario::new("qxl", "qxl-vga", "qxl", Scene::Busy),
     Scenario::new("cirrus", "cirrus-vga", "cirrus", Scene::Damage),
     Scenario {

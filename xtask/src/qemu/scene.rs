@@ -169,3 +169,16 @@ pub(super) fn busy(connection: &mut Connection, glass: &mut impl Glass) -> Resul
     connection.draw(&cover, &mut screen.brush, &Draw::new(opaque))?;
     screen.look(connection, glass, &[])
 }
+
+/// Whole pictures, one after the other.
+pub(super) fn rounds(connection: &mut Connection, glass: &mut impl Glass) -> Result<(), TaskError> {
+    let [mut screen] = screens(connection)?;
+    let cover = screen.cover(connection)?;
+    let whole = Draw::new(screen.image(Format::Xrgb8888));
+    for round in 0..4 {
+        screen.noise(round);
+        connection.draw(&cover, &mut screen.brush, &whole)?;
+        screen.look(connection, glass, &[])?;
+    }
+    Ok(())
+}

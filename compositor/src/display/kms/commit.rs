@@ -167,7 +167,7 @@ impl Pipe {
         result
     }
 
-    /// Turns the CRTC off. Waits for a picture that is on its way.
+    /// Turns the CRTC off: after this, the card needs no memory for a picture. Waits for one that is on its way.
     ///
     /// # Errors
     /// The card refuses.

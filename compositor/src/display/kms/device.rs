@@ -61,6 +61,14 @@ pub enum KmsError {
     },
 }
 
+impl KmsError {
+    /// Whether the card lacks memory for what it was to do.
+    pub fn is_lack_of_memory(&self) -> bool {
+        let lacking = [libc::ENOMEM, libc::ENOSPC];
+        matches!(self, Self::Refused { source, .. } if source.raw_os_error().is_some_and(|code| lacking.contains(&code)))
+    }
+}
+
 /// What a card has, and the kernel's handles of it.
 #[derive(Debug)]
 pub struct Facts {

@@ -208,11 +208,23 @@ impl Kms {
         };
         storage.flush().map_err(|source| self.device.refused("flushing a buffer", source))?;
         if head.is_lit {
-            head.pipe.flip(&self.device, buffer.framebuffer(), damage)?;
-        } else {
-            head.pipe.light(&self.device, buffer.framebuffer())?;
-            head.is_lit = true;
+            match head.pipe.flip(&self.device, buffer.framebuffer(), damage) {
+                // The picture on the glass, and what others have left, can lie in the card's memory in such a way that no
+                // gap is large enough for the next picture. Nothing has to stay while the CRTC is off.
+                Err(error) if error.is_lack_of_memory() => {
+                    tracing::info!("{error}: turning it off and on again makes room");
+                    head.pipe.darken(&self.device)?;
+                    head.is_lit = false;
+                }
+                result => {
+                    result?;
+                    head.awaited += 1;
+                    return Ok(());
+                }
+            }
         }
+        head.pipe.light(&self.device, buffer.framebuffer())?;
+        head.is_lit = true;
         head.awaited += 1;
         Ok(())
     }
