@@ -30,8 +30,7 @@ pub(super) fn play(connection: &mut Connection, outside: &mut Outside) -> Result
     let part = Draw::new(image).part(x, y, PART.width as u32, PART.height as u32).at(x as i32, y as i32);
     for round in 0..2 {
         // The first of these are the two buffers' first frames, which are whole.
-        screen.noise(round);
-        connection.draw(&cover, &mut screen.brush, &Draw::new(image))?;
+        screen.draw_noise(connection, &cover, round)?;
         screen.look(connection, outside, &[])?;
     }
     for round in 2..4 {
@@ -49,8 +48,7 @@ pub(super) fn play(connection: &mut Connection, outside: &mut Outside) -> Result
     screen.noise(4);
     connection.draw(&cover, &mut screen.brush, &part)?;
     screen.look(connection, outside, &[above, beside])?;
-    screen.noise(5);
-    connection.draw(&cover, &mut screen.brush, &Draw::new(image))?;
+    screen.draw_noise(connection, &cover, 5)?;
     screen.look(connection, outside, &[])
 }
 

@@ -40,8 +40,9 @@ pub(super) struct Card {
     pub(super) device: &'static str,
     /// The kernel's module that drives it.
     pub(super) driver: &'static str,
-    /// Width and height in pixels of the screen at its second head, where it has one; 0 and 0 is none plugged in.
-    pub(super) second_head: Option<(u16, u16)>,
+    /// Width and height in pixels of the screens at its heads; 0 and 0 is none plugged in. Where there are none here, the card
+    /// has one head, and a screen is always plugged in.
+    pub(super) screens: &'static [(u16, u16)],
 }
 
 /// A machine that runs.
@@ -51,8 +52,8 @@ pub(super) struct Machine {
     process: Killed,
     qmp: Qmp,
     channel: BufReader<UnixStream>,
-    /// The screen is there as long as its viewer.
-    _second_head: Option<Viewer>,
+    /// By these, screens are plugged in.
+    viewers: Vec<Viewer>,
     folder: PathBuf,
 }
 
@@ -81,8 +82,8 @@ impl Machine {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(ARGUMENTS.iter().flat_map(|line| line.split_whitespace()));
         qemu.args(["-device", &format!("{},id=card", card.device)]);
-        if card.second_head.is_some() {
-            qemu.args(["-vnc", "unix:second-head,display=card,head=1"]);
+        for head in 0..card.screens.len() {
+            qemu.args(["-vnc", &format!("unix:viewer-{head},id=viewer-{head},display=card,head={head}")]);
         }
         qemu.arg("-kernel").arg(&boot.kernel).arg("-initrd").arg(&boot.first_files);
         qemu.args(["-append", &format!("{KERNEL_ARGUMENTS} blitd.driver={}", card.driver)]);
@@ -104,18 +105,25 @@ impl Machine {
         // Whoever speaks the protocol has connected its ports before.
         let (channel, _) = listener.accept().map_err(failed("channel"))?;
         channel.set_read_timeout(Some(LONGEST_SILENCE)).map_err(failed("channel"))?;
-        let plugged = card.second_head.map(|(width, height)| {
-            let mut viewer = Viewer::connect(&folder.join("second-head"))?;
-            viewer.resize(width, height).map(|()| viewer)
-        });
-        let second_head = plugged.transpose().map_err(failed("second-head"))?;
-        Ok(Self {
-            process,
-            qmp,
-            channel: BufReader::new(channel),
-            _second_head: second_head,
-            folder: folder.into(),
-        })
+        let viewer = |head| Viewer::connect(&folder.join(format!("viewer-{head}"))).map_err(failed("viewer"));
+        let viewers: Result<Vec<_>, _> = (0..card.screens.len()).map(viewer).collect();
+        let channel = BufReader::new(channel);
+        let mut machine = Self { process, qmp, channel, viewers: viewers?, folder: folder.into() };
+        for (head, size) in card.screens.iter().enumerate() {
+            // Of two equal sizes one after the other QEMU passes on the first only, and takes 0 and 0 for the one before.
+            machine.plug(head, (640, 480))?;
+            machine.plug(head, *size)?;
+        }
+        Ok(machine)
+    }
+
+    /// Plugs a screen of this size in at a head, changes its size, or unplugs it where that is 0 and 0.
+    fn plug(&mut self, head: usize, (width, height): (u16, u16)) -> Result<(), TaskError> {
+        let Some(viewer) = self.viewers.get_mut(head) else {
+            return Err(TaskError::Expected(format!("nothing can be plugged in at head {head}")));
+        };
+        let path = self.folder.join(format!("viewer-{head}"));
+        viewer.resize(width, height).map_err(|source| TaskError::File { path, source })
     }
 
     /// What the guest asks next.

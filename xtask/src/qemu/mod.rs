@@ -45,7 +45,7 @@ struct Scenario {
 
 impl Scenario {
     const fn new(name: &'static str, device: &'static str, driver: &'static str, scene: Scene) -> Self {
-        Self { name, card: Card { device, driver, second_head: None }, scene }
+        Self { name, card: Card { device, driver, screens: &[] }, scene }
     }
 }
 
@@ -60,7 +60,7 @@ const SCENARIOS: &[Scenario] = &[
         card: Card {
             device: "virtio-gpu-pci,max_outputs=2",
             driver: "virtio-gpu",
-            second_head: Some((800, 600)),
+            screens: &[(1280, 800), (800, 600)],
         },
         scene: Scene::Heads,
     },

@@ -73,6 +73,18 @@ impl Screen {
         glass.shows(self.head, picture, spoiled)
     }
 
+    /// Draws noise, all over a layer of the output's size.
+    pub(super) fn draw_noise(
+        &mut self,
+        connection: &mut Connection,
+        layer: &Layer,
+        round: u32,
+    ) -> Result<(), TaskError> {
+        let whole = Draw::new(self.image(Format::Xrgb8888));
+        self.noise(round);
+        Ok(connection.draw(layer, &mut self.brush, &whole).map(drop)?)
+    }
+
     /// A layer that covers the output.
     pub(super) fn cover(&self, connection: &mut Connection) -> Result<Layer, TaskError> {
         Ok(connection.create_layer(&LayerOptions::new(self.width, self.height).output(self.output))?)
@@ -98,8 +110,7 @@ pub(super) fn busy(connection: &mut Connection, glass: &mut impl Glass) -> Resul
     let put = |options: LayerOptions, (x, y): (i32, i32)| options.at(x, y);
 
     let cover = screen.cover(connection)?;
-    screen.noise(0);
-    connection.draw(&cover, &mut screen.brush, &Draw::new(opaque))?;
+    screen.draw_noise(connection, &cover, 0)?;
     screen.look(connection, glass, &[])?;
 
     // Layers that blend: by their pixels, and as a whole.
@@ -165,8 +176,7 @@ pub(super) fn busy(connection: &mut Connection, glass: &mut impl Glass) -> Resul
     connection.destroy_layer(pane)?;
     screen.look(connection, glass, &[])?;
 
-    screen.noise(6);
-    connection.draw(&cover, &mut screen.brush, &Draw::new(opaque))?;
+    screen.draw_noise(connection, &cover, 6)?;
     screen.look(connection, glass, &[])
 }
 
@@ -174,10 +184,8 @@ pub(super) fn busy(connection: &mut Connection, glass: &mut impl Glass) -> Resul
 pub(super) fn rounds(connection: &mut Connection, glass: &mut impl Glass) -> Result<(), TaskError> {
     let [mut screen] = screens(connection)?;
     let cover = screen.cover(connection)?;
-    let whole = Draw::new(screen.image(Format::Xrgb8888));
     for round in 0..4 {
-        screen.noise(round);
-        connection.draw(&cover, &mut screen.brush, &whole)?;
+        screen.draw_noise(connection, &cover, round)?;
         screen.look(connection, glass, &[])?;
     }
     Ok(())
