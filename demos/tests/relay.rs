@@ -34,7 +34,8 @@ fn screen(socket: &Path, mode: Mode) -> Vec<u8> {
     loop {
         let layers = connection.layer_statistics().unwrap();
         let clients = connection.client_statistics().unwrap();
-        let drawn = layers.len() == 1 && layers[0].draws.get() > 0;
+        // It is drawn while it is hidden.
+        let drawn = layers.len() == 1 && layers[0].draws.get() > 0 && layers[0].visible != 0;
         if drawn && clients.iter().any(|client| client.mode == mode.number() && client.layers.get() > 0) {
             break;
         }
