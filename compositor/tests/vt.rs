@@ -160,6 +160,8 @@ fn what_is_typed_gets_nowhere_and_vts_are_switched_by_keys() {
     let _machine = machine();
     let mut keyboard = Keyboard::plug_in();
     let (mut ours, mut other) = (Console::open(OURS), Console::open(OTHER));
+    // As a display server may have left it.
+    ours.turn_keyboard_off();
     let daemon = Daemon::start(OURS);
     ours.wait();
     assert_eq!(ours.modes(), TAKEN);
@@ -312,6 +314,33 @@ fn two_daemons_take_turns() {
     second.stop();
     ours.wait();
     assert_eq!(painter.check_glass(), picture);
+    daemon.stop();
+}
+
+#[test]
+fn what_the_kernel_has_asked_meanwhile_is_done_in_order() {
+    let _machine = machine();
+    let (first, ours, other) = (Console::open(FIRST), Console::open(OURS), Console::open(OTHER));
+    let daemon = Daemon::start(OURS);
+    ours.wait();
+    let mut painter = Painter::new(daemon.connect("painter"), 0);
+    other.activate();
+    assert_eq!(painter.sync().reason, NotShown::OutputOff);
+    // blitd's VT comes to the front and is to go again, and then to another than at first, before blitd hears of any of that.
+    daemon.signal(Signal::SIGSTOP);
+    ours.activate();
+    other.ask_for();
+    first.ask_for();
+    daemon.signal(Signal::SIGCONT);
+    first.wait();
+    let rival = Rival::open((800, 600));
+    rival.take();
+    rival.show();
+    rival.give();
+    assert_eq!(painter.sync().reason, NotShown::OutputOff);
+    ours.activate();
+    painter.draw(1, SIZE.1);
+    painter.check_glass();
     daemon.stop();
 }
 

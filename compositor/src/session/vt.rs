@@ -1,5 +1,6 @@
 //! A VT: the ioctls of linux/vt.h, linux/kd.h and asm-generic/ioctls.h, and what blitd makes of them.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -19,6 +20,10 @@ use super::mute::{mute, unmute};
 const KD_TEXT: i32 = 0;
 /// The kernel leaves the screen alone (linux/kd.h).
 const KD_GRAPHICS: i32 = 1;
+/// What is typed becomes characters of the keyboard's own character set, or of Unicode (linux/kd.h). In any other mode the
+/// kernel does not act on Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c).
+const K_XLATE: i32 = 1;
+const K_UNICODE: i32 = 3;
 /// The kernel switches by itself (linux/vt.h).
 const VT_AUTO: i8 = 0;
 /// The kernel asks the process before it switches (linux/vt.h).
@@ -45,9 +50,11 @@ struct VtState {
 
 #[allow(unreachable_pub, reason = "the macros make nothing else")]
 mod requests {
-    use super::{VtMode, VtState};
+    use super::{VtMode, VtState, libc};
 
     nix::ioctl_write_int_bad!(kd_set_mode, 0x4b3a);
+    nix::ioctl_read_bad!(kd_get_keyboard_mode, 0x4b44, libc::c_int);
+    nix::ioctl_write_int_bad!(kd_set_keyboard_mode, 0x4b45);
     nix::ioctl_write_ptr_bad!(vt_set_mode, 0x5602, VtMode);
     nix::ioctl_read_bad!(vt_get_state, 0x5603, VtState);
     nix::ioctl_write_int_bad!(vt_release_display, 0x5605);
@@ -178,7 +185,7 @@ impl Vt {
     /// # Errors
     /// The kernel refuses.
     pub fn in_front(&mut self) -> Result<u16, VtError> {
-        let state = std::cell::Cell::new(VtState::default());
+        let state = Cell::new(VtState::default());
         // SAFETY: the descriptor is open, and the kernel writes a struct vt_stat to memory of that layout.
         self.call("asking which VT is in front", |tty| unsafe {
             requests::vt_get_state(tty.as_raw_fd(), state.as_ptr())
@@ -202,6 +209,7 @@ impl Vt {
     /// The kernel refuses; what has been done until then is for [`restore`](Self::restore).
     pub fn take(&mut self, release: Signal, acquire: Signal) -> Result<(), VtError> {
         self.call("muting its keyboard", |tty| mute(tty).map(|()| 0))?;
+        self.let_keys_switch()?;
         // In this order: with graphics mode alone the kernel switches no more (change_console, vt_ioctl.c).
         self.set_mode(VtMode {
             mode: VT_PROCESS,
@@ -232,6 +240,22 @@ impl Vt {
             self.set_mode(VtMode { mode: VT_AUTO, ..VtMode::default() }),
         ];
         results.into_iter().collect()
+    }
+
+    /// A display server that has crashed may have left a mode in which the keys that switch VTs do nothing.
+    fn let_keys_switch(&mut self) -> Result<(), VtError> {
+        let mode = Cell::new(K_UNICODE);
+        // SAFETY: the descriptor is open, and the kernel writes an int.
+        self.call("asking for its keyboard's mode", |tty| unsafe {
+            requests::kd_get_keyboard_mode(tty.as_raw_fd(), mode.as_ptr())
+        })?;
+        if matches!(mode.get(), K_XLATE | K_UNICODE) {
+            return Ok(());
+        }
+        // SAFETY: the descriptor is open, and the argument is a number.
+        self.call("setting its keyboard's mode", |tty| unsafe {
+            requests::kd_set_keyboard_mode(tty.as_raw_fd(), K_UNICODE)
+        })
     }
 
     fn set_display(&mut self, mode: libc::c_int) -> Result<(), VtError> {

@@ -31,6 +31,7 @@ struct VtState {
 }
 
 nix::ioctl_read_bad!(kd_get_mode, 0x4b3b, libc::c_int);
+nix::ioctl_write_int_bad!(kd_set_keyboard_mode, 0x4b45);
 nix::ioctl_read_bad!(vt_get_mode, 0x5601, VtMode);
 nix::ioctl_read_bad!(vt_get_state, 0x5603, VtState);
 nix::ioctl_write_int_bad!(vt_activate, 0x5606);
@@ -83,6 +84,12 @@ impl Console {
             echoes: termios.local_flags.contains(LocalFlags::ECHO),
             makes_signals: termios.local_flags.contains(LocalFlags::ISIG),
         }
+    }
+
+    /// Turns the keyboard off, Ctrl-Alt-Fn included: `K_OFF` of linux/kd.h.
+    pub(crate) fn turn_keyboard_off(&self) {
+        // SAFETY: the descriptor is open, and the argument is a number.
+        unsafe { kd_set_keyboard_mode(self.file.as_raw_fd(), 4) }.unwrap();
     }
 
     /// The number of the VT in front.
