@@ -226,6 +226,22 @@ fn a_crash_gives_the_vt_back() {
 }
 
 #[test]
+fn the_vt_that_blitd_is_started_on_is_taken_and_given_back() {
+    let _machine = machine();
+    let (first, ours) = (Console::open(FIRST), Console::open(OURS));
+    // As openvt(1) and units do: the VT is the controlling terminal, which is hung up when blitd ends.
+    let mut session = Command::new("setsid");
+    session.arg("--ctty").arg(env!("CARGO_BIN_EXE_blitd")).args(command(&[]).get_args()).stdin(ours.file());
+    let daemon = Daemon::run(session, "session");
+    ours.wait();
+    assert_eq!(ours.modes(), TAKEN);
+    let (_, log) = daemon.end_by(Signal::SIGKILL);
+    assert!(log.contains("ended early"), "{log}");
+    first.wait();
+    assert_eq!(Console::open(OURS).modes(), TEXT);
+}
+
+#[test]
 fn what_will_be_started_again_leaves_the_vt_as_it_is() {
     let _machine = machine();
     let ours = Console::open(OURS);
@@ -333,11 +349,11 @@ fn what_the_kernel_has_asked_meanwhile_is_done_in_order() {
     first.ask_for();
     daemon.signal(Signal::SIGCONT);
     first.wait();
+    assert_eq!(painter.sync().reason, NotShown::OutputOff);
     let rival = Rival::open((800, 600));
     rival.take();
     rival.show();
     rival.give();
-    assert_eq!(painter.sync().reason, NotShown::OutputOff);
     ours.activate();
     painter.draw(1, SIZE.1);
     painter.check_glass();

@@ -2,6 +2,7 @@
 //! SIGKILL, the keeper does so. It is blitd's own program, started by another argument, and sleeps until blitd is gone.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::unistd::getppid;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::AsFd;
 
 use super::vt::{Vt, VtError};
 
@@ -85,7 +85,8 @@ pub fn keep(process: i32, vt: &Path, previous: u16) -> Result<(), KeeperError> {
                 }
             }
         }
-        Ok(_) | Err(rustix::io::Errno::SRCH) => {}
+        // It has ended already. Its number may still be that of its session (`pidfd_prepare`, kernel/fork.c).
+        Ok(_) | Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => {}
         Err(errno) => return Err(failed(errno.into())),
     }
     super::give_back(&mut Vt::open(vt)?, previous)?;

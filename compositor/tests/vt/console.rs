@@ -70,6 +70,11 @@ impl Console {
         Self { file: options.open(format!("/dev/tty{number}")).unwrap(), number }
     }
 
+    /// The tty, for a program to be started on it.
+    pub(crate) fn file(&self) -> File {
+        self.file.try_clone().unwrap()
+    }
+
     pub(crate) fn modes(&self) -> Modes {
         let (mut display, mut mode) = (0, VtMode::default());
         // SAFETY: the descriptor is open, and the kernel writes an int and a struct vt_mode.
