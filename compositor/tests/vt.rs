@@ -404,6 +404,21 @@ fn without_a_tty_no_vt_is_touched() {
 }
 
 #[test]
+fn in_the_background_the_vt_is_the_shells() {
+    let _machine = machine();
+    let ours = Console::open(OURS);
+    // With job control (-m), as on a shell's prompt.
+    let mut shell = Command::new("setsid");
+    shell.args(["--ctty", "sh", "-mc", "\"$0\" \"$@\" & wait $!", env!("CARGO_BIN_EXE_blitd")]);
+    shell.args(command(&["--tty", "/dev/tty7"]).get_args()).stdin(ours.file());
+    let output = shell.output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("blitd: /dev/tty7 has another program in the foreground"), "{log}");
+    assert_eq!(Console::open(OURS).modes(), TEXT);
+}
+
+#[test]
 fn what_is_no_vt_is_refused_in_one_line() {
     let _machine = machine();
     for (tty, said) in [

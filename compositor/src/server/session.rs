@@ -45,6 +45,7 @@ impl Server {
     /// Gives the card and the VT to whoever comes to the front.
     fn leave(&mut self) {
         self.rooms.give_up_display();
+        tracing::debug!("another VT comes to the front");
         self.rooms.session.release();
         self.tell_syncing();
     }
@@ -59,6 +60,7 @@ impl Server {
         let result = rooms.display.acquire();
         rooms.session.asked(now, &result);
         if result.is_ok() {
+            tracing::debug!("the VT is in front, and the card is ours");
             rooms.set_off(false);
             if std::mem::take(&mut self.missed_outputs) {
                 self.rescan();

@@ -28,8 +28,8 @@ pub fn vt_number(device: DeviceNumber) -> Option<u16> {
     }
 }
 
-/// The choice of somebody who has said `named`, where standard input is this device, and a terminal that the process is in
-/// the foreground of: in the background, the VT is the shell's.
+/// The choice of somebody who has said `named`, where standard input is this device. There is none where it is a terminal that
+/// blitd runs in the background of: such a VT is the shell's.
 pub fn choose(named: Option<&Path>, standard_input: Option<DeviceNumber>) -> Choice {
     match named {
         Some(path) if path == Path::new(NONE) => Choice::None,

@@ -1,10 +1,10 @@
 //! Who has the glass: one state machine; `now` is an argument, in nanoseconds of CLOCK_MONOTONIC. Pure.
 //!
 //! ```text
-//!           left()                entered()            is_master(true)
-//!  Front ──────────▶ Away ─────────────────▶ Waiting ─────────────────▶ Front
-//!    ▲                ▲                      │  │  ▲
-//!    │                └───────left()─────────┘  └──┘ is_master(false): again after a while
+//!           left()                entered()            asked(true)
+//!  Front ──────────▶ Away ─────────────────▶ Waiting ───────────────▶ Front
+//!                     ▲                      │  │  ▲
+//!                     └───────left()─────────┘  └──┘ asked(false): again after a while
 //! ```
 
 /// How long it is until the card is asked for again while another program is its master, in nanoseconds.

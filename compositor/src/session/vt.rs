@@ -28,6 +28,7 @@ const K_UNICODE: i32 = 3;
 const VT_AUTO: i8 = 0;
 /// The kernel asks the process before it switches (linux/vt.h).
 const VT_PROCESS: i8 = 1;
+
 /// `struct vt_mode` of linux/vt.h.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
