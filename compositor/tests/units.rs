@@ -24,11 +24,6 @@ const TTY: &str = "/dev/tty7";
 const KD_TEXT: i32 = 0;
 const KD_GRAPHICS: i32 = 1;
 
-nix::ioctl_write_int_bad!(
-    /// KDSETMODE: text or graphics.
-    kdsetmode,
-    0x4b3a
-);
 nix::ioctl_read_bad!(
     /// KDGETMODE: text or graphics.
     kdgetmode,
@@ -45,11 +40,9 @@ fn mode() -> i32 {
     mode
 }
 
-/// What the daemon, or one that has died, leaves.
-fn set_graphics() {
-    let tty = File::open(TTY).unwrap();
-    // SAFETY: it takes a number and touches no memory.
-    unsafe { kdsetmode(tty.as_raw_fd(), KD_GRAPHICS) }.unwrap();
+/// The VT that is on the screen.
+fn in_front() -> String {
+    fs::read_to_string("/sys/class/tty/tty0/active").unwrap()
 }
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -157,16 +150,18 @@ fn the_first_draw_starts_it_and_a_stop_gives_the_vt_back() {
     let _machine = installed();
     assert_eq!(property("blitd.service", "ActiveState"), "inactive");
     assert_eq!(mode(), KD_TEXT);
+    let before = in_front();
     draw(1);
+    assert_eq!((mode(), in_front().trim()), (KD_GRAPHICS, "tty7"));
     // It is active only since it has said that it is ready.
     assert_eq!(property("blitd.service", "Type"), "notify");
     assert_eq!(property("blitd.service", "ActiveState"), "active");
     let user = User::from_name("blitd").unwrap().unwrap();
     let process = fs::metadata(format!("/proc/{}", property("blitd.service", "MainPID"))).unwrap();
     assert_eq!(process.uid(), user.uid.as_raw(), "it runs as its own user");
-    set_graphics();
 
     systemctl(&["stop", "blitd.service"]);
+    assert_eq!((mode(), in_front()), (KD_TEXT, before));
     wait_for("blitd-text.service", "ActiveState", "inactive");
     assert_eq!(mode(), KD_TEXT);
     assert_eq!(property("blitd.service", "Result"), "success");
@@ -179,9 +174,10 @@ fn the_first_draw_starts_it_and_a_stop_gives_the_vt_back() {
 fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     let _machine = installed();
     draw(3);
-    set_graphics();
+    assert_eq!(mode(), KD_GRAPHICS);
     for signal in [Signal::SIGSEGV, Signal::SIGKILL] {
         crash(signal);
+        assert_eq!(mode(), KD_GRAPHICS, "no text flashes up after a crash");
         draw(4);
         assert_eq!(mode(), KD_GRAPHICS, "no text flashes up between two daemons");
     }
@@ -194,7 +190,6 @@ fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     assert_eq!(mode(), KD_TEXT);
 
     draw(5);
-    set_graphics();
     drop_in(
         "[Unit]\nStartLimitBurst=3\n[Service]\nRestartSec=0\nExecStart=\nExecStart=/usr/bin/blitd --backend kms --card /dev/null\n",
     );
