@@ -6,7 +6,9 @@ mod fixture;
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 use blitd_client::{Connection, Draw, Error, ImageView, LayerOptions, Serial};
 use blitd_protocol::error::ErrorCode;
@@ -333,20 +335,22 @@ fn a_fence_that_never_signals_ends_the_draw_at_the_deadline() {
     }
 }
 
+/// Turns until a call has been stopped.
+fn next_call(fixture: &mut Fixture, stopped: &Receiver<seccomp::Stopped>) -> seccomp::Stopped {
+    loop {
+        fixture.turn();
+        if let Ok(call) = stopped.try_recv() {
+            return call;
+        }
+    }
+}
+
 /// The snapshot has been taken and has signalled, and DMA_BUF_IOCTL_SYNC finds a fence all the same.
 #[test]
 fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
     let _alone = alone();
     let stopped = seccomp::stop(seccomp::SYNC);
     let mut fixture = Fixture::new(64, 64);
-    let next_call = |fixture: &mut Fixture| {
-        loop {
-            fixture.turn();
-            if let Ok(call) = stopped.try_recv() {
-                return call;
-            }
-        }
-    };
     let mut client = fixture.client("late");
     let buffer = Source::Udmabuf.buffer(BYTES);
     buffer.write_words(&plain(0xff11_2233));
@@ -355,7 +359,7 @@ fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
     // As it should be: one call begins, one ends, and the reply waits for both.
     let serial = client.submit(&whole(1));
     for _ in 0..2 {
-        let call = next_call(&mut fixture);
+        let call = next_call(&mut fixture, &stopped);
         while fixture.turn() {}
         assert!(client.poll(serial).is_none(), "it has replied too early");
         call.go_on();
@@ -366,7 +370,7 @@ fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
         fixture.rest();
         let began = fixture.now();
         let serial = client.submit(&whole(1));
-        let call = next_call(&mut fixture);
+        let call = next_call(&mut fixture, &stopped);
         let written = buffer.written();
         call.go_on();
         // The call is interrupted, and the fence waited for where that keeps nobody.
@@ -374,7 +378,7 @@ fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
         if signals {
             written.signal();
             for _ in 0..2 {
-                next_call(&mut fixture).go_on();
+                next_call(&mut fixture, &stopped).go_on();
             }
             is_done(&mut fixture, &mut client, serial);
             assert_eq!(fixture.now(), began);
@@ -395,18 +399,21 @@ fn fences_that_come_and_go_stop_nothing() {
     let mut fixture = Fixture::new(64, 64);
     let (mut client, buffer) = painter(&mut fixture, Source::SystemHeap, "restless");
     let descriptor = buffer.descriptor.try_clone().unwrap();
-    let (stops, stopped) = std::sync::mpsc::channel::<()>();
+    let (is_over, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let size = buffer.size;
-    let restless = std::thread::spawn(move || {
-        let buffer = Buffer::new(descriptor, size);
-        let mut rounds = 0u32;
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            buffer.written().signal();
-            rounds += 1;
+    let restless = std::thread::spawn({
+        let (is_over, rounds) = (Arc::clone(&is_over), Arc::clone(&rounds));
+        move || {
+            let buffer = Buffer::new(descriptor, size);
+            while !is_over.load(Ordering::Relaxed) {
+                buffer.written().signal();
+                rounds.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        rounds
     });
-    for round in 0..200 {
+    let mut round = 0;
+    while round < 200 || rounds.load(Ordering::Relaxed) < 200 {
+        round += 1;
         let serial = client.submit(&whole(1));
         match waited_for(&mut fixture, &mut client, serial) {
             Reply::Done(_) => {}
@@ -417,8 +424,8 @@ fn fences_that_come_and_go_stop_nothing() {
             shows_to_others(&mut fixture);
         }
     }
-    stops.send(()).unwrap();
-    assert!(restless.join().unwrap() > 10, "they did come and go");
+    is_over.store(true, Ordering::Relaxed);
+    restless.join().unwrap();
     fixture.done(&mut client, &whole(1));
     shows(&mut fixture, &mut client, 0xff11_2233);
 }
@@ -563,6 +570,27 @@ fn a_driver_that_refuses_is_an_error_of_its_request() {
     fixture.refused_with(&mut client, &capture, ErrorCode::RegionFault);
     assert!(buffer.bytes() == before);
     shows(&mut fixture, &mut client, 0xff77_7777);
+}
+
+/// What has been drawn is in its layer, whatever the driver says afterwards; what has been captured may not have come to
+/// where devices see it.
+#[test]
+fn a_driver_that_refuses_at_the_end_is_an_error_of_a_capture() {
+    let _alone = alone();
+    let stopped = seccomp::stop(seccomp::SYNC);
+    let mut fixture = Fixture::new(64, 64);
+    let (mut client, _buffer) = painter(&mut fixture, Source::Udmabuf, "refused");
+    let mut play = |fixture: &mut Fixture, request: &Request<'_>| {
+        let serial = client.submit(request);
+        next_call(fixture, &stopped).go_on();
+        next_call(fixture, &stopped).fail(Errno::EIO);
+        fixture.reply(&mut client, serial)
+    };
+    let reply = play(&mut fixture, &whole(1));
+    assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
+    let capture = captured(1, packed(1, SIDE, SIDE, Format::Xrgb8888));
+    is_refused(play(&mut fixture, &capture), ErrorCode::RegionFault);
+    shows(&mut fixture, &mut client, 0xff11_2233);
 }
 
 fn count(folder: &str) -> usize {

@@ -54,12 +54,17 @@ pub(crate) fn refuse_to_map(length: u32, errno: Errno) {
 
 /// A call that has been stopped at its very beginning.
 pub(crate) struct Stopped {
-    goes_on: Sender<()>,
+    /// Goes on, or ends with this error.
+    goes_on: Sender<Result<(), Errno>>,
 }
 
 impl Stopped {
     pub(crate) fn go_on(self) {
-        self.goes_on.send(()).unwrap();
+        self.goes_on.send(Ok(())).unwrap();
+    }
+
+    pub(crate) fn fail(self, errno: Errno) {
+        self.goes_on.send(Err(errno)).unwrap();
     }
 }
 
@@ -81,11 +86,12 @@ pub(crate) fn stop(request: u32) -> Receiver<Stopped> {
             }
             let (goes_on, told) = channel();
             // A test that has ended lets everything go on.
-            if stops.send(Stopped { goes_on }).is_ok() {
-                let _ = told.recv();
-            }
-            let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
-            let mut answer = libc::seccomp_notif_resp { id: call.id, val: 0, error: 0, flags };
+            let told = stops.send(Stopped { goes_on }).ok().and_then(|()| told.recv().ok());
+            let (error, flags) = match told {
+                Some(Err(errno)) => (-(errno as i32), 0),
+                _ => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+            };
+            let mut answer = libc::seccomp_notif_resp { id: call.id, val: 0, error, flags };
             // SAFETY: the argument is what the kernel's header says.
             let _ = unsafe { ioctl::send(listener.as_raw_fd(), &mut answer) };
         }
