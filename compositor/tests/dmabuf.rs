@@ -349,7 +349,7 @@ fn next_call(fixture: &mut Fixture, stopped: &Receiver<seccomp::Stopped>) -> sec
 #[test]
 fn a_fence_that_comes_after_the_snapshot_keeps_only_its_own_connection() {
     let _alone = alone();
-    let stopped = seccomp::stop(seccomp::SYNC);
+    let stopped = seccomp::stop(&[seccomp::SYNC]);
     let mut fixture = Fixture::new(64, 64);
     let mut client = fixture.client("late");
     let buffer = Source::Udmabuf.buffer(BYTES);
@@ -572,12 +572,46 @@ fn a_driver_that_refuses_is_an_error_of_its_request() {
     shows(&mut fixture, &mut client, 0xff77_7777);
 }
 
+/// However long a driver takes to map or to begin: whoever draws from other memory does not notice.
+#[test]
+fn a_driver_that_takes_its_time_stops_no_other_memory() {
+    let _alone = alone();
+    const ODD: u32 = 11 * 4096;
+    let stopped = seccomp::stop(&[seccomp::mapping(ODD), seccomp::SYNC]);
+    let mut fixture = Fixture::new(64, 64);
+    let mut other = fixture.client("of a memfd");
+    let memory = Shared::sealed(BYTES);
+    fixture.region(&mut other, 1, &memory);
+    fixture.layer(&mut other, layer(1, 0, 0, SIDE, SIDE));
+    let mut client = fixture.client("of a slow driver");
+    fixture.layer(&mut client, layer(1, 0, 0, SIDE, SIDE));
+    let descriptor = of_card("vgem", ODD.into(), drm::RDWR);
+    let access = Access::Read;
+    let create = RegionCreate { region: 1, memory: Memory::Dmabuf, access, size: ODD.into() };
+    let created = client.link.submit_with(&Request::RegionCreate(create), descriptor, client.priority);
+    let serials = [created.unwrap(), client.submit(&whole(1))];
+    // Mapping, beginning and ending.
+    for _ in 0..3 {
+        let call = next_call(&mut fixture, &stopped);
+        for _ in 0..3 {
+            let drawn = other.submit(&whole(1));
+            while other.poll(drawn).is_none() {
+                fixture.turn();
+            }
+        }
+        call.go_on();
+    }
+    for serial in serials {
+        is_done(&mut fixture, &mut client, serial);
+    }
+}
+
 /// What has been drawn is in its layer, whatever the driver says afterwards; what has been captured may not have come to
 /// where devices see it.
 #[test]
 fn a_driver_that_refuses_at_the_end_is_an_error_of_a_capture() {
     let _alone = alone();
-    let stopped = seccomp::stop(seccomp::SYNC);
+    let stopped = seccomp::stop(&[seccomp::SYNC]);
     let mut fixture = Fixture::new(64, 64);
     let (mut client, _buffer) = painter(&mut fixture, Source::Udmabuf, "refused");
     let mut play = |fixture: &mut Fixture, request: &Request<'_>| {
@@ -683,7 +717,7 @@ fn many_are_stuck_die_and_leave_nothing_behind() {
 #[test]
 fn a_client_that_dies_while_its_dmabuf_is_begun_is_forgotten() {
     let _alone = alone();
-    let stopped = seccomp::stop(seccomp::SYNC);
+    let stopped = seccomp::stop(&[seccomp::SYNC]);
     let mut fixture = Fixture::new(64, 64);
     let before = held();
     for _ in 0..3 {
@@ -832,8 +866,8 @@ fn what_its_driver_does_not_map_is_refused() {
     let _alone = alone();
     const ODD: u32 = 7 * 4096;
     const LARGE: u32 = 9 * 4096;
-    seccomp::refuse_to_map(ODD, Errno::ENODEV);
-    seccomp::refuse_to_map(LARGE, Errno::ENOMEM);
+    seccomp::refuse(seccomp::mapping(ODD), Errno::ENODEV);
+    seccomp::refuse(seccomp::mapping(LARGE), Errno::ENOMEM);
     let mut fixture = Fixture::configured(config(64, 64, "[limits]\ndmabufs = 1"));
     let mut client = fixture.client("not mapped");
     let descriptor = of_card("vgem", u64::from(LARGE), drm::RDWR);

@@ -8,11 +8,21 @@ use std::thread::spawn;
 use nix::errno::Errno;
 use nix::libc;
 
+/// A system call with this second argument.
+#[derive(Clone, Copy)]
+pub(crate) struct Call(libc::c_long, u32);
+
 /// `DMA_BUF_IOCTL_SYNC` of linux/dma-buf.h.
-pub(crate) const SYNC: u32 = nix::request_code_write!(b'b', 0, 8) as u32;
+pub(crate) const SYNC: Call = Call(libc::SYS_ioctl, nix::request_code_write!(b'b', 0, 8) as u32);
 
 /// `DMA_BUF_IOCTL_EXPORT_SYNC_FILE` of linux/dma-buf.h.
-pub(crate) const EXPORT_SYNC_FILE: u32 = nix::request_code_readwrite!(b'b', 2, 8) as u32;
+pub(crate) const EXPORT_SYNC_FILE: Call =
+    Call(libc::SYS_ioctl, nix::request_code_readwrite!(b'b', 2, 8) as u32);
+
+/// Mapping so many bytes.
+pub(crate) const fn mapping(length: u32) -> Call {
+    Call(libc::SYS_mmap, length)
+}
 
 mod ioctl {
     use nix::libc::{seccomp_notif, seccomp_notif_resp};
@@ -21,20 +31,24 @@ mod ioctl {
     nix::ioctl_readwrite!(send, b'!', 1, seccomp_notif_resp);
 }
 
-/// Applies `action` to a system call with this second argument; returns the listener where the flags ask for one.
-fn filter(call: libc::c_long, argument: u32, action: u32, flags: libc::c_ulong) -> i32 {
+/// Applies `action` to some calls; returns the listener where the flags ask for one.
+fn filter(calls: &[Call], action: u32, flags: libc::c_ulong) -> i32 {
     let instruction = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let result = libc::BPF_RET | libc::BPF_K;
     // Of struct seccomp_data, the number of the call and the lower half of its second argument.
-    let mut program = [
-        instruction(load, 0, 0, 0),
-        instruction(equal, call as u32, 0, 3),
-        instruction(load, 24, 0, 0),
-        instruction(equal, argument, 0, 1),
-        instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0),
-        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
+    let compare = |call: &Call| {
+        [
+            instruction(load, 0, 0, 0),
+            instruction(equal, call.0 as u32, 0, 3),
+            instruction(load, 24, 0, 0),
+            instruction(equal, call.1, 0, 1),
+            instruction(result, action, 0, 0),
+        ]
+    };
+    let mut program: Vec<_> = calls.iter().flat_map(compare).collect();
+    program.push(instruction(result, libc::SECCOMP_RET_ALLOW, 0, 0));
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the program is what seccomp(2) asks for, and lives until the call returns.
@@ -42,14 +56,9 @@ fn filter(call: libc::c_long, argument: u32, action: u32, flags: libc::c_ulong) 
     Errno::result(result).expect("a guest has seccomp") as i32
 }
 
-/// Makes an ioctl fail.
-pub(crate) fn refuse(request: u32, errno: Errno) {
-    filter(libc::SYS_ioctl, request, libc::SECCOMP_RET_ERRNO | errno as u32, 0);
-}
-
-/// Makes mapping so many bytes fail.
-pub(crate) fn refuse_to_map(length: u32, errno: Errno) {
-    filter(libc::SYS_mmap, length, libc::SECCOMP_RET_ERRNO | errno as u32, 0);
+/// Makes a call fail.
+pub(crate) fn refuse(call: Call, errno: Errno) {
+    filter(&[call], libc::SECCOMP_RET_ERRNO | errno as u32, 0);
 }
 
 /// A call that has been stopped at its very beginning.
@@ -68,8 +77,8 @@ impl Stopped {
     }
 }
 
-/// Stops every call of an ioctl at its beginning, until it is told to go on.
-pub(crate) fn stop(request: u32) -> Receiver<Stopped> {
+/// Stops these calls at their beginning, until they are told to go on. A thread can have this once.
+pub(crate) fn stop(calls: &[Call]) -> Receiver<Stopped> {
     let (stops, stopped) = channel();
     let (listens, listener) = channel::<i32>();
     // It must not be stopped itself, so it is started before.
@@ -98,6 +107,6 @@ pub(crate) fn stop(request: u32) -> Receiver<Stopped> {
     });
     // Once the stop is known, no signal but one that kills ends the call.
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    listens.send(filter(libc::SYS_ioctl, request, libc::SECCOMP_RET_USER_NOTIF, flags)).unwrap();
+    listens.send(filter(calls, libc::SECCOMP_RET_USER_NOTIF, flags)).unwrap();
     stopped
 }
