@@ -22,6 +22,8 @@ pub(super) enum Question {
     Shows { head: u32, picture: String, spoiled: Vec<Part> },
     /// Are these the pixels by which the last two pictures on the glass of this head differ, all of them and no other?
     Changed { head: u32, part: Part },
+    /// Plugs a screen of this size in at a head, changes its size, or unplugs it where that is 0 and 0.
+    Plug { head: usize, width: u16, height: u16 },
     /// Presses keys together, and lets them go.
     Keys(Vec<String>),
     /// Nothing more: all was as it should be.

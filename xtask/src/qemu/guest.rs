@@ -10,7 +10,7 @@ use blitd_client::Connection;
 use super::channel::{Host, Question, SHARED};
 use super::glass::{Part, Picture};
 use super::scene::{self, Glass};
-use super::{damage, heads, keys};
+use super::{damage, heads, hotplug, keys};
 use crate::tools::TaskError;
 
 /// Where the daemon listens.
@@ -30,6 +30,8 @@ pub(crate) enum Scene {
     Damage,
     /// Two screens show two pictures.
     Heads,
+    /// Screens come and go.
+    Hotplug,
     /// A key switches the VT.
     Keys,
 }
@@ -61,6 +63,11 @@ impl Outside {
     /// Are these the pixels by which the last two pictures on a head differ, all of them and no other?
     pub(super) fn changed(&mut self, head: u32, part: Part) -> Result<(), TaskError> {
         self.host.ask(&Question::Changed { head, part })
+    }
+
+    /// Plugs a screen of this size in at a head, changes its size, or unplugs it where that is 0 and 0.
+    pub(super) fn plug(&mut self, head: usize, (width, height): (u16, u16)) -> Result<(), TaskError> {
+        self.host.ask(&Question::Plug { head, width, height })
     }
 
     /// Presses keys together, and lets them go.
@@ -98,6 +105,7 @@ fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), 
         Scene::Full => scene::rounds(&mut connection, outside)?,
         Scene::Damage => damage::play(&mut connection, outside)?,
         Scene::Heads => heads::play(&mut connection, outside)?,
+        Scene::Hotplug => hotplug::play(&mut connection, outside)?,
         Scene::Keys => keys::play(outside)?,
     }
     let failed = |source| TaskError::Start { what: "blitd".into(), source };

@@ -118,7 +118,7 @@ impl Machine {
     }
 
     /// Plugs a screen of this size in at a head, changes its size, or unplugs it where that is 0 and 0.
-    fn plug(&mut self, head: usize, (width, height): (u16, u16)) -> Result<(), TaskError> {
+    pub(super) fn plug(&mut self, head: usize, (width, height): (u16, u16)) -> Result<(), TaskError> {
         let Some(viewer) = self.viewers.get_mut(head) else {
             return Err(TaskError::Expected(format!("nothing can be plugged in at head {head}")));
         };

@@ -5,7 +5,7 @@
 //! - [`machine`]: the machine, and what can be done to it from outside. [`qmp`] and [`rfb`] are what it is told by.
 //! - [`glass`]: pictures, and how they differ.
 //! - [`channel`]: what guest and host say to each other.
-//! - [`guest`]: the program in the guest. [`scene`], [`damage`], [`heads`], [`keys`]: what it does there.
+//! - [`guest`]: the program in the guest. [`scene`], [`damage`], [`heads`], [`hotplug`], [`keys`]: what it does there.
 //! - here: which scenes are played on which cards, and what the host looks for.
 
 mod channel;
@@ -13,6 +13,7 @@ mod damage;
 mod glass;
 pub(crate) mod guest;
 mod heads;
+mod hotplug;
 mod kernel;
 mod keys;
 mod machine;
@@ -63,6 +64,15 @@ const SCENARIOS: &[Scenario] = &[
             screens: &[(1280, 800), (800, 600)],
         },
         scene: Scene::Heads,
+    },
+    Scenario {
+        name: "hotplug",
+        card: Card {
+            device: "virtio-gpu-pci,max_outputs=2",
+            driver: "virtio-gpu",
+            screens: &[(0, 0), (0, 0)],
+        },
+        scene: Scene::Hotplug,
     },
     Scenario::new("keys", "virtio-gpu-pci", "virtio-gpu", Scene::Keys),
 ];
@@ -158,6 +168,7 @@ fn play(
                 })?;
                 eprintln!("   {} pixels have changed, and no other", part.width * part.height);
             }
+            Question::Plug { head, width, height } => machine.plug(head, (width, height))?,
             Question::Keys(keys) => machine.send_keys(&keys)?,
             Question::Done => break,
         }

@@ -85,6 +85,20 @@ impl Screen {
         Ok(connection.draw(layer, &mut self.brush, &whole).map(drop)?)
     }
 
+    /// Does the last picture looked at begin with what is drawn from of another screen, in its top left corner?
+    pub(super) fn begins_with(&mut self, other: &mut Self) -> Result<(), TaskError> {
+        let (across, down) = (self.width.min(other.width) as usize, self.height.min(other.height) as usize);
+        let seen = self.captured.pixels_mut().chunks_exact(self.width as usize);
+        let drawn = other.brush.pixels_mut().chunks_exact(other.width as usize);
+        let same = |(seen, drawn): (&[u32], &[u32])| {
+            seen.iter().zip(drawn).take(across).all(|(seen, drawn)| (seen ^ drawn) & 0x00ff_ffff == 0)
+        };
+        let wrong = seen.zip(drawn).take(down).position(|rows| !same(rows));
+        wrong.map_or(Ok(()), |row| {
+            Err(TaskError::Expected(format!("row {row} of output {} is not what was drawn", self.output)))
+        })
+    }
+
     /// A layer that covers the output.
     pub(super) fn cover(&self, connection: &mut Connection) -> Result<Layer, TaskError> {
         Ok(connection.create_layer(&LayerOptions::new(self.width, self.height).output(self.output))?)
