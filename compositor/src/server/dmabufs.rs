@@ -128,9 +128,10 @@ impl Server {
         reply: Reply<'static>,
         result: nix::Result<()>,
     ) {
+        let now = self.rooms.clock.now();
         let Some(access) = request.access.as_mut() else { return };
         // What has been drawn is in its layer. What has been captured may not have come to where devices see it.
-        let reply = match access.ended(result) {
+        let reply = match access.ended(result, now) {
             Err(error) if access.writes() && matches!(reply, Reply::Done(_)) => Reply::Refused(error.into()),
             _ => reply,
         };

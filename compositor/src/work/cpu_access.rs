@@ -6,6 +6,7 @@
 use blitd_protocol::image::Image;
 use blitd_protocol::request::{Entry, Request};
 use blitd_protocol::value::Access;
+use nix::errno::Errno;
 
 use crate::memory::dmabuf::{Begin, Dmabuf, Fence};
 use crate::memory::helper::{Helper, Task};
@@ -135,11 +136,15 @@ impl CpuAccess {
         next.is_some()
     }
 
-    /// What the helper has said to ending the last one.
+    /// What the helper has said to ending the last one. Where it was interrupted, it is to be asked again.
     ///
     /// # Errors
     /// [`RegionError::NotAccessible`].
-    pub fn ended(&self, result: nix::Result<()>) -> Result<(), RegionError> {
+    pub fn ended(&mut self, result: nix::Result<()>, now: u64) -> Result<(), RegionError> {
+        if matches!(result, Err(Errno::EINTR | Errno::EAGAIN)) && now < self.deadline {
+            self.ended = self.ended.saturating_sub(1);
+            return Ok(());
+        }
         let region = self.dmabufs.get(self.ended.saturating_sub(1)).map_or(0, |(region, _)| *region);
         result.map_err(|errno| RegionError::NotAccessible { region, source: errno.into() })
     }

@@ -1,12 +1,13 @@
 //! Steps in between a system call and what it does, by a filter of seccomp(2) on this thread and on those that it starts
 //! from then on: the helper thread of a daemon that is started after it. Each test has a thread of its own.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::spawn;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A system call with this second argument.
 #[derive(Clone, Copy)]
@@ -86,12 +87,17 @@ pub(crate) fn stop(calls: &[Call]) -> Receiver<Stopped> {
         let listener = listener.recv().unwrap();
         // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
         let listener = unsafe { OwnedFd::from_raw_fd(listener) };
-        loop {
+        // It hangs up when nobody is left who could be stopped.
+        let mut polled = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut polled, PollTimeout::NONE).is_ok()
+            && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
+        {
             // SAFETY: all zeros is what the kernel wants here.
             let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
             // SAFETY: the argument is what the kernel's header says.
             if unsafe { ioctl::receive(listener.as_raw_fd(), &mut call) }.is_err() {
-                return;
+                // A signal was faster, and ended the call.
+                continue;
             }
             let (goes_on, told) = channel();
             // A test that has ended lets everything go on.
