@@ -1,6 +1,9 @@
-//! dmabufs of every driver of the guest, and fences that signal when a test says so.
+//! dmabufs of every driver of the guest, and fences that signal when a test says so; and the tests of these.
 
+mod drivers;
+mod fences;
 pub(crate) mod seccomp;
+pub(crate) mod stand;
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
