@@ -2,6 +2,7 @@
 //! manager may have made it already (sd_listen_fds(3)): then it is the manager's, with the permissions that it has there,
 //! and stays.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET, user_socket};
 use listenfd::ListenFd;
-use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket, sockopt,
 };
@@ -122,18 +122,16 @@ impl Listener {
         if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
             DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(refused)?;
         }
-        let socket = match open(path) {
-            Err(Errno::EADDRINUSE) => {
+        let made = match make(path, mode) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 make_way(path)?;
-                open(path)
+                make(path, mode)
             }
             result => result,
         };
-        let socket = socket.map_err(|errno| refused(errno.into()))?;
+        let socket = made.map_err(refused)?;
         let file = SocketFile { path: path.into(), identity: identity(path).map_err(refused)? };
-        let listener = Self { socket, file: Some(file) };
-        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
-        Ok(listener)
+        Ok(Self { socket, file: Some(file) })
     }
 
     /// The socket, to be given to the loop.
@@ -147,7 +145,8 @@ impl Listener {
     /// Where clients find it, for people.
     pub fn place(&self) -> String {
         let address = self.socket.local_addr().ok();
-        let path = address.as_ref().and_then(|address| address.as_pathname());
+        let passed = || address.as_ref().and_then(|address| address.as_pathname());
+        let path = self.file.as_ref().map(|file| file.path.as_path()).or_else(passed);
         path.map_or_else(|| "a socket without a name".into(), |path| path.display().to_string())
     }
 }
@@ -163,14 +162,26 @@ impl Drop for Listener {
     }
 }
 
-/// A listening socket that only its owner can open: its file gets the permissions that the socket has when it is bound
-/// (`unix_bind_bsd` of the kernel's net/unix/af_unix.c), so at no time can anybody else connect.
-fn open(path: &Path) -> nix::Result<UnixListener> {
+/// A listening socket at `path`. It is made under another name in the same folder, and comes to its place when it listens and
+/// has its permissions: whoever finds it there is let in or kept out as he should be, and never finds nobody listening.
+fn make(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let mut hidden = OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    hidden.push(format!("-{}", std::process::id()));
+    let hidden = path.with_file_name(hidden);
+    // Of a daemon that died in the middle of this and had the same number.
+    let _ = fs::remove_file(&hidden);
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Its file gets the permissions that the socket has when it is bound (`unix_bind_bsd` of the kernel's
+    // net/unix/af_unix.c): nobody else can connect before it has those that it should.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(&hidden)?)?;
     listen(&socket, Backlog::MAXCONN)?;
-    Ok(socket.into())
+    let placed = fs::set_permissions(&hidden, Permissions::from_mode(mode))
+        .and_then(|()| fs::hard_link(&hidden, path));
+    // The other name has done its work.
+    fs::remove_file(&hidden)?;
+    placed.map(|()| socket.into())
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
