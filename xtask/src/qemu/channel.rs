@@ -1,7 +1,7 @@
 //! What the program in the guest and its host say to each other over a serial port: one line of JSON each, the guest first.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,10 @@ pub(super) fn send(mut to: impl Write, value: &impl Serialize) -> Result<(), Tas
 /// Receives one line; `None` where the other end is gone.
 pub(super) fn receive<T: DeserializeOwned>(from: &mut BufReader<impl Read>) -> Result<Option<T>, TaskError> {
     let mut line = String::new();
-    from.read_line(&mut line).map_err(|error| broken(&error))?;
+    from.read_line(&mut line).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => broken(&"nothing for too long"),
+        _ => broken(&error),
+    })?;
     if line.is_empty() {
         return Ok(None);
     }
