@@ -32,7 +32,7 @@ pub(crate) enum Scene {
     Heads,
     /// Screens come and go.
     Hotplug,
-    /// A key switches the VT.
+    /// Somebody types on the VT that blitd is on, switches to another one and back.
     Keys,
 }
 
@@ -97,8 +97,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
 
 /// Plays a scene on a daemon of its own.
 fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), TaskError> {
-    let mode: &[&str] = if scene == Scene::Full { &["--mode", LARGE] } else { &[] };
-    let mut daemon = start_daemon(configuration, mode)?;
+    let options: &[&str] = match scene {
+        Scene::Full => &["--mode", LARGE],
+        Scene::Keys => &["--tty", keys::TERMINAL],
+        _ => &[],
+    };
+    let mut daemon = start_daemon(configuration, options)?;
     let mut connection = Connection::open_at(Path::new(SOCKET), "qemu")?;
     match scene {
         Scene::Busy => scene::busy(&mut connection, outside)?,
@@ -106,7 +110,7 @@ fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), 
         Scene::Damage => damage::play(&mut connection, outside)?,
         Scene::Heads => heads::play(&mut connection, outside)?,
         Scene::Hotplug => hotplug::play(&mut connection, outside)?,
-        Scene::Keys => keys::play(outside)?,
+        Scene::Keys => return keys::play(&mut connection, outside, daemon),
     }
     let failed = |source| TaskError::Start { what: "blitd".into(), source };
     if let Some(status) = daemon.try_wait().map_err(failed)? {
@@ -116,7 +120,7 @@ fn play(scene: Scene, configuration: &str, outside: &mut Outside) -> Result<(), 
 }
 
 /// Starts the daemon, which is in the same folder as this program, and waits until it listens. What it says is passed on.
-fn start_daemon(configuration: &str, mode: &[&str]) -> Result<Child, TaskError> {
+fn start_daemon(configuration: &str, options: &[&str]) -> Result<Child, TaskError> {
     let failed = |source| TaskError::Start { what: "blitd".into(), source };
     let program = std::env::current_exe().map_err(failed)?.with_file_name("blitd");
     let file = |source| TaskError::File { path: CONFIGURATION.into(), source };
@@ -124,7 +128,7 @@ fn start_daemon(configuration: &str, mode: &[&str]) -> Result<Child, TaskError> 
     let mut command = Command::new(program);
     command
         .args(["--backend", "kms", "--socket", SOCKET, "--config", CONFIGURATION])
-        .args(mode)
+        .args(options)
         .env("BLITD_LOG", "info");
     let mut daemon = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
     let mut said =
