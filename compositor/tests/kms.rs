@@ -3,6 +3,8 @@
 
 #[path = "fixture/glass.rs"]
 mod glass;
+#[path = "kms/leftover.rs"]
+mod leftover;
 #[path = "fixture/running.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
@@ -233,4 +235,18 @@ fn a_daemon_waits_for_its_first_screen() {
     plug(true);
     assert_eq!(painter.outputs_changed(), 1);
     painter.check(2, false);
+}
+
+#[test]
+fn what_others_have_left_on_the_glass_is_off() {
+    let _card = card();
+    for atomic in [true, false] {
+        let leftover = leftover::Leftover::show();
+        let before = crc_after(0);
+        let running = start(&format!("[kms]\natomic = {atomic}\n"));
+        let mut painter = Painter::new(&running, first_size(&running));
+        painter.draw(0);
+        assert_ne!(painter.check(0, false), before);
+        drop(leftover);
+    }
 }

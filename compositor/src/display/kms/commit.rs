@@ -131,6 +131,10 @@ impl Pipe {
                 reason = "a card without atomic commits has its cursor behind this call only"
             )]
             let _ = device.set_cursor(self.crtc, Option::<&drm::control::dumbbuffer::DumbBuffer>::None);
+            for other in &self.others {
+                // One that is off already, or on another CRTC, need not be refused.
+                let _ = device.set_plane(*other, self.crtc, None, 0, (0, 0, 0, 0), (0, 0, 0, 0));
+            }
             let connectors = [self.connector];
             device
                 .set_crtc(self.crtc, Some(framebuffer), (0, 0), &connectors, Some(self.mode))

@@ -78,7 +78,7 @@ pub struct Facts {
     pub connectors: Vec<connector::Info>,
     /// The kernel's handles.
     pub resources: ResourceHandles,
-    /// All planes; none where the card is not atomic.
+    /// All planes; only the overlays where the card is not atomic.
     pub planes: Vec<plane::Handle>,
 }
 
@@ -216,11 +216,7 @@ impl Device {
                 Err(error) => tracing::debug!("connector {}: {error}", u32::from(*handle)),
             }
         }
-        let planes = if self.is_atomic {
-            self.plane_handles().map_err(|source| self.refused("reading its planes", source))?
-        } else {
-            Vec::new()
-        };
+        let planes = self.plane_handles().map_err(|source| self.refused("reading its planes", source))?;
         let card = select::Card {
             connectors: connectors.iter().map(|info| self.connector(info, &resources)).collect(),
             crtcs: resources.crtcs().iter().map(|handle| u32::from(*handle)).collect(),
