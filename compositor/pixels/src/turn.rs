@@ -70,15 +70,23 @@ pub fn turn(source: &Picture<'_>, transform: Transform, target: &mut PictureMut<
         };
         (if reflects { right - x } else { x }, y)
     };
+    let first = visible.left() - whole.left();
+    let count = visible.width() as usize;
     for y in visible.top()..visible.bottom() {
+        let at = |x: i32| {
+            let (x, y) = origin(x, y - whole.top());
+            source.pixel(x, y)
+        };
+        let mut from = at(first);
+        // From one pixel of a row to the next it is as far as to the one after that. A row of one pixel needs no step.
+        let step = if count > 1 { at(first + 1).addr().wrapping_sub(from.addr()).cast_signed() } else { 0 };
         let row = target.pixel(visible.left(), y).cast::<u32>();
-        for (index, x) in (visible.left()..visible.right()).enumerate() {
-            let (from_x, from_y) = origin(x - whole.left(), y - whole.top());
-            // SAFETY: (x, y) was clipped to the target; the source's pixel for it is inside the source, since a transform
-            // takes the pixels of one rectangle to those of the other one by one. Both have 4 bytes a pixel.
-            unsafe {
-                row.add(index).write_unaligned(source.pixel(from_x, from_y).cast::<u32>().read_unaligned());
-            }
+        for index in 0..count {
+            // SAFETY: the row was clipped to the target. The source's pixels for it are inside the source, since a transform
+            // takes the pixels of one rectangle to those of the other one by one; the pointer that is one step beyond the
+            // last is not read. Both have 4 bytes a pixel.
+            unsafe { row.add(index).write_unaligned(from.cast::<u32>().read_unaligned()) };
+            from = from.wrapping_offset(step);
         }
     }
 }
