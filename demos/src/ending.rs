@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use blitd_client::Connection;
+use blitd_client::{Connection, Reply};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::program::Error;
@@ -53,8 +53,24 @@ impl Ending {
             if until.is_some_and(|until| until <= now) {
                 return Ok(true);
             }
-            // Nobody here wants to know of outputs that come and go.
+            // Who waits for a time does not want to know of outputs that come and go.
             connection.wait_for_pulses(Some(left.min(LONGEST_WAIT)))?;
+        }
+        Ok(false)
+    }
+
+    /// Waits until outputs have come, gone or changed, or until the end if that comes first; false at the end.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn wait_for_outputs(&self, connection: &mut Connection) -> Result<bool, Error> {
+        while !self.is_due() {
+            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let longest = left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT));
+            let pulses = connection.wait_for_pulses(Some(longest))?;
+            if pulses.iter().any(|pulse| matches!(pulse, Reply::OutputsChanged)) {
+                return Ok(true);
+            }
         }
         Ok(false)
     }

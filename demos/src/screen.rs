@@ -3,20 +3,39 @@
 use blitd_client::{Connection, Draw, Format, ImageView, Layer, LayerChange, LayerOptions, OutputRecord};
 
 use crate::arguments::Size;
+use crate::ending::Ending;
 use crate::picture::Pixels;
 use crate::program::Error;
 
-/// The output with this id; 0 is the first.
+/// The output with this id; 0 is the first. Where there is no output at all, it is waited for: machines boot before
+/// their screens do. `None` at the end of the program.
 ///
 /// # Errors
-/// There is none.
-pub fn output(connection: &mut Connection, wanted: u32) -> Result<OutputRecord, Error> {
-    let outputs = connection.outputs()?;
+/// There are others, but not this one.
+pub fn output(
+    connection: &mut Connection,
+    wanted: u32,
+    ending: &Ending,
+) -> Result<Option<OutputRecord>, Error> {
+    let mut outputs = connection.outputs()?;
+    if outputs.is_empty() {
+        eprintln!("no screen is plugged in: waiting for one");
+    }
+    while outputs.is_empty() {
+        if !ending.wait_for_outputs(connection)? {
+            return Ok(None);
+        }
+        outputs = connection.outputs()?;
+    }
+    let found = find(&outputs, wanted);
+    let there = || outputs.iter().map(|output| output.output.get()).collect();
+    found.map(Some).ok_or_else(|| Error::NoOutput { wanted, there: there() })
+}
+
+/// The output with this id among these; 0 is the first.
+pub fn find(outputs: &[OutputRecord], wanted: u32) -> Option<OutputRecord> {
     let is_wanted = |output: &&OutputRecord| wanted == 0 || output.output.get() == wanted;
-    outputs.iter().find(is_wanted).copied().ok_or_else(|| Error::NoOutput {
-        wanted,
-        there: outputs.iter().map(|output| output.output.get()).collect(),
-    })
+    outputs.iter().find(is_wanted).copied()
 }
 
 /// The size of an output.

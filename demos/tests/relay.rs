@@ -3,6 +3,7 @@
 #[path = "../../compositor/tests/fixture/relay.rs"]
 mod relay;
 #[path = "../../compositor/tests/fixture/running.rs"]
+#[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
 
 use std::path::Path;

@@ -48,8 +48,9 @@ fn main() -> ExitCode {
 
 fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("bounce")?;
-    let output = screen::output(&mut connection, arguments.showing.output)?;
-    let id = output.output.get();
+    let ending = Ending::after(arguments.showing.seconds)?;
+    let id = arguments.showing.output;
+    let Some(output) = screen::output(&mut connection, id, &ending)? else { return Ok(()) };
     let Size { width, height } = arguments.size;
     let middle = |whole: u32, part: u32| (i64::from(whole) - i64::from(part)).div_euclid(2) as i32;
     let at = arguments
@@ -65,7 +66,6 @@ fn bounce(arguments: &Arguments) -> Result<(), Error> {
     let mut region = connection.create_region(arguments.size.pixels() * 4)?;
     let draw = Draw::new(ImageView::packed(width, height, Format::Argb8888));
     let scene = Scene::new(arguments.size);
-    let ending = Ending::after(arguments.showing.seconds)?;
     let start = Instant::now();
     let mut measured = Measured::default();
     while !ending.is_due() && arguments.frames.is_none_or(|frames| measured.frames < frames) {

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitd_client::{Connection, LayerOptions};
+use blitd_client::{Connection, Layer, LayerOptions, OutputRecord};
 use blitd_demos::arguments::{self, Place, Showing, Size};
 use blitd_demos::ending::Ending;
 use blitd_demos::fit::{Fit, Part, cells};
@@ -50,21 +50,44 @@ fn show(arguments: &Arguments) -> Result<(), Error> {
     let pictures: Vec<Picture> =
         arguments.files.iter().map(|file| Picture::load(file)).collect::<Result<_, _>>()?;
     let mut connection = Connection::open("show")?;
-    let output = screen::output(&mut connection, arguments.showing.output)?;
-    let area = arguments.size.unwrap_or(screen::size_of(&output));
+    let ending = Ending::after(arguments.showing.seconds)?;
+    let wanted = arguments.showing.output;
+    let Some(mut output) = screen::output(&mut connection, wanted, &ending)? else { return Ok(()) };
+    let mut shown = show_on(&mut connection, &output, &pictures, arguments)?;
+    while ending.wait_for_outputs(&mut connection)? {
+        // Where the screen has gone, the pictures wait for it as they are.
+        let Some(now) = screen::find(&connection.outputs()?, wanted) else { continue };
+        if screen::size_of(&now) != screen::size_of(&output) {
+            let fitted = show_on(&mut connection, &now, &pictures, arguments)?;
+            for layer in std::mem::replace(&mut shown, fitted) {
+                connection.destroy_layer(layer)?;
+            }
+            output = now;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the pictures as they fit this output.
+fn show_on(
+    connection: &mut Connection,
+    output: &OutputRecord,
+    pictures: &[Picture],
+    arguments: &Arguments,
+) -> Result<Vec<Layer>, Error> {
+    let area = arguments.size.unwrap_or(screen::size_of(output));
+    let mut layers = Vec::new();
     for (picture, cell) in pictures.iter().zip(cells(area, pictures.len())) {
         let (at, pixels) = fitted(picture, &cell, arguments);
         let place = |from: i32, by: u32| from.saturating_add_unsigned(by);
         let options = LayerOptions::new(pixels.size.width, pixels.size.height)
             .at(place(arguments.at.x, at.0), place(arguments.at.y, at.1))
             .z(arguments.z)
-            .output(output.output.get())
+            .output(arguments.showing.output)
             .named("picture");
-        screen::show(&mut connection, options, &pixels)?;
+        layers.push(screen::show(connection, options, &pixels)?);
     }
-    drop(pictures);
-    Ending::after(arguments.showing.seconds)?.wait(&mut connection, None)?;
-    Ok(())
+    Ok(layers)
 }
 
 /// A picture's pixels as they come into a cell, and where.

@@ -52,13 +52,13 @@ fn main() -> ExitCode {
 fn slideshow(arguments: &Arguments) -> Result<(), Error> {
     let files = pictures_in(&arguments.folder)?;
     let mut connection = Connection::open(NAME)?;
-    let output = screen::output(&mut connection, arguments.output)?;
+    let ending = Ending::after(None)?;
+    let Some(output) = screen::output(&mut connection, arguments.output, &ending)? else { return Ok(()) };
     let size = screen::size_of(&output);
-    let options = LayerOptions::new(size.width, size.height).output(output.output.get()).named(NAME).hidden();
+    let options = LayerOptions::new(size.width, size.height).output(arguments.output).named(NAME).hidden();
     let layer = connection.create_layer(&options)?;
     let mut region = connection.create_region(size.pixels() * 4)?;
     let draw = Draw::new(ImageView::packed(size.width, size.height, Format::Xrgb8888));
-    let ending = Ending::after(None)?;
     let slides = load_ahead(files, arguments, size)?;
     let mut next = Instant::now();
     let mut first = true;

@@ -44,17 +44,18 @@ fn main() -> ExitCode {
 
 fn status(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("status")?;
-    let output = screen::output(&mut connection, arguments.showing.output)?;
+    let ending = Ending::after(arguments.showing.seconds)?;
+    let wanted = arguments.showing.output;
+    let Some(output) = screen::output(&mut connection, wanted, &ending)? else { return Ok(()) };
     let whole = screen::size_of(&output);
     let size = Size { height: (whole.height / 20).clamp(24, 216).min(whole.height), ..whole };
     let options = LayerOptions::new(size.width, size.height)
         .at(0, (whole.height - size.height) as i32)
         .z(arguments.z)
-        .output(output.output.get())
+        .output(wanted)
         .translucent()
         .named("status");
     let layer = connection.create_layer(&options)?;
-    let ending = Ending::after(arguments.showing.seconds)?;
     let mut updates = 0;
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

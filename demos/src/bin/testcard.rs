@@ -28,14 +28,16 @@ fn main() -> ExitCode {
 
 fn show(arguments: &Arguments) -> Result<(), Error> {
     let mut connection = Connection::open("testcard")?;
-    let output = screen::output(&mut connection, arguments.showing.output)?;
+    let ending = Ending::after(arguments.showing.seconds)?;
+    let wanted = arguments.showing.output;
+    let Some(output) = screen::output(&mut connection, wanted, &ending)? else { return Ok(()) };
     let size = screen::size_of(&output);
     let mut words = vec![0; size.pixels()];
     if let Some(mut canvas) = Canvas::new(&mut words, size) {
         testcard::paint(&mut canvas);
     }
-    let options = LayerOptions::new(size.width, size.height).output(output.output.get()).named("testcard");
+    let options = LayerOptions::new(size.width, size.height).output(wanted).named("testcard");
     screen::show(&mut connection, options, &Pixels { size, opaque: true, words })?;
-    Ending::after(arguments.showing.seconds)?.wait(&mut connection, None)?;
+    ending.wait(&mut connection, None)?;
     Ok(())
 }
