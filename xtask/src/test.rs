@@ -41,6 +41,7 @@ fn in_guest() -> Result<(), TaskError> {
     vm::test("kms", &[], &[])?;
     vm::test("dmabuf", &[], &[])?;
     vm::test("vt", &[], &[])?;
+    vm::test("turmoil", &[], &[])?;
     vm::test("units", &["--systemd"], &[])?;
     vm::test("refusals", &[], &[])?;
     vm::test("animation", &["--kernel", "time-travel=inf-cpu"], &[])

@@ -67,6 +67,11 @@ impl Daemon {
         assert!(!log.contains("ended early"), "{log}");
     }
 
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How many processes it has started.
     pub(crate) fn children(&self) -> usize {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -74,7 +79,7 @@ impl Daemon {
             let status = std::fs::read_to_string(process.path().join("status")).ok()?;
             status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse::<u32>().ok())
         });
-        parents.filter(|parent| *parent == self.child.id()).count()
+        parents.filter(|parent| *parent == self.process()).count()
     }
 }
 
