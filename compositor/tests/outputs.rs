@@ -327,3 +327,37 @@ fn an_output_that_comes_and_goes_without_end_leaves_nothing_behind() {
     assert!(pulses(&mut fixture, &mut silent) <= 1);
     assert!(fixture.now() > PERIOD);
 }
+
+#[test]
+fn an_output_that_is_always_composed_keeps_no_other_from_its_frames() {
+    const LARGE: (u32, u32) = (1000, 1000);
+    let mut fixture = Fixture::new(LARGE.0, LARGE.1);
+    let second = screen(&fixture, 2, None, LARGE);
+    change(&mut fixture, second);
+    let mut client = fixture.client("restless");
+    fixture.layer(&mut client, layer(1, 0, 0, LARGE.0, LARGE.1));
+    fixture.layer(&mut client, LayerCreate { output: 2, ..layer(2, 0, 0, LARGE.0, LARGE.1) });
+    fixture.rest();
+    let frames = |fixture: &mut Fixture| {
+        fixture.daemon.server().outputs().iter().map(Output::frames).collect::<Vec<_>>()
+    };
+    let before = frames(&mut fixture);
+    for round in 0..300 {
+        for id in [1, 2] {
+            let place = Some((round % 2, 0));
+            let serial = client.submit(&Request::LayerConfigure(LayerConfigure {
+                layer: id,
+                place,
+                ..LayerConfigure::default()
+            }));
+            while client.poll(serial).is_none() {
+                fixture.turn();
+                // Composing takes so long that each vblank comes as soon as a frame waits for it.
+                fixture.pass_vblank();
+            }
+        }
+    }
+    let after = frames(&mut fixture);
+    let shown = [after[0] - before[0], after[1] - before[1]];
+    assert!(shown[0].abs_diff(shown[1]) <= 1 && shown[1] > 10, "frames of equals: {shown:?}");
+}

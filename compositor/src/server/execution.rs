@@ -110,8 +110,11 @@ impl Server {
 
     fn frame_slice(&mut self) {
         let rooms = &mut self.rooms;
-        let composing = rooms.outputs.iter_mut().find_map(|output| Some((output.composing()?, output)));
-        let Some((composition, output)) = composing else { return };
+        // The frame that began first: an output that is composed without end keeps no other from its frames.
+        let composing = rooms.outputs.iter_mut().filter_map(|output| Some((output.composing()?, output)));
+        let Some((composition, output)) = composing.min_by_key(|(composition, _)| *composition) else {
+            return;
+        };
         rooms.counters.slices += 1;
         let bytes = match rooms.compositions.step(composition, SLICE) {
             Some(Ok((Step::Unfinished, _))) => return,

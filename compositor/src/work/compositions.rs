@@ -13,8 +13,8 @@ use crate::memory::storage::Storage;
 /// is always right, and many small writes leave few rectangles behind.
 const TILE: i32 = 64;
 
-/// The number of a composition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The number of a composition: those that began later have higher ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CompositionId(u64);
 
 #[derive(Debug)]
