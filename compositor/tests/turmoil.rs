@@ -197,6 +197,8 @@ fn turmoil(kms: &str, rotation: u32, seed: u64, steps: u32) {
     let size = if rotation % 180 == 0 { MODE } else { (MODE.1, MODE.0) };
     let mut painter = Painter::new(daemon.connect("turmoil"), size);
     let mut random = Random(seed);
+    // What else is set on a card is beyond legacy commits.
+    let is_atomic = !kms.contains("atomic = false");
     painter.check(rotation, 0);
     let before = held(daemon.process());
     let (mut is_front, mut is_plugged, mut checks) = (true, true, 0);
@@ -219,6 +221,9 @@ fn turmoil(kms: &str, rotation: u32, seed: u64, steps: u32) {
                     rival.take();
                     if is_plugged {
                         rival.show();
+                        if is_atomic && random.below(2) == 0 {
+                            rival.distort();
+                        }
                     }
                     rival.give();
                 }

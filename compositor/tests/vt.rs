@@ -288,6 +288,26 @@ fn while_another_program_has_the_card_blitd_waits_for_it() {
 }
 
 #[test]
+fn what_another_program_has_set_on_the_card_is_undone() {
+    let _machine = machine();
+    let daemon = Daemon::start(OURS);
+    let (ours, other) = (Console::open(OURS), Console::open(OTHER));
+    ours.wait();
+    let mut painter = Painter::new(daemon.connect("painter"), 0);
+    painter.draw(1, SIZE.1);
+    let picture = painter.check_glass();
+    other.activate();
+    let rival = Rival::open((640, 480));
+    rival.take();
+    rival.show();
+    rival.distort();
+    rival.give();
+    ours.activate();
+    assert_eq!(painter.check_glass(), picture);
+    daemon.stop();
+}
+
+#[test]
 fn blitd_can_start_behind_another_vt() {
     let _machine = machine();
     let (first, ours) = (Console::open(FIRST), Console::open(OURS));

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use drm::Device as _;
 use drm::buffer::DrmFourcc;
-use drm::control::{Device as _, connector, crtc, dumbbuffer::DumbBuffer, framebuffer};
+use drm::control::{
+    Device as _, ResourceHandle, connector, crtc, dumbbuffer::DumbBuffer, framebuffer, property,
+};
+use drm::{ClientCapability, Device as _};
 
 struct Card(File);
 
@@ -58,6 +60,41 @@ impl Rival {
     pub(crate) fn show(&self) {
         let connectors = [self.connector];
         self.card.set_crtc(self.crtc, Some(self.framebuffer), (0, 0), &connectors, Some(self.mode)).unwrap();
+    }
+
+    /// Leaves whatever else a card can be told to show otherwise than it is: turned, in other colours, and with its picture on
+    /// every other plane as well.
+    pub(crate) fn distort(&self) {
+        self.card.set_client_capability(ClientCapability::UniversalPlanes, true).unwrap();
+        let inverted: [[u16; 4]; 256] = std::array::from_fn(|index| [0xffff - 0x101 * index as u16; 4]);
+        let lut = self.card.create_property_blob(&inverted).unwrap();
+        assert!(self.set(self.crtc, "GAMMA_LUT", lut.into()));
+        let mut others = 0;
+        for plane in self.card.plane_handles().unwrap() {
+            // 180 degrees: DRM_MODE_ROTATE_180 of drm_mode.h.
+            assert!(self.set(plane, "rotation", 1 << 2) || self.property(plane, "rotation").is_none());
+            if self.card.get_plane(plane).unwrap().crtc().is_none() {
+                let (place, source) = ((9, 9, 64, 64), (0, 0, 64 << 16, 64 << 16));
+                let shown = self.card.set_plane(plane, self.crtc, Some(self.framebuffer), 0, place, source);
+                others += u32::from(shown.is_ok());
+            }
+        }
+        assert!(others > 0, "a guest has overlays");
+    }
+
+    /// Sets a property of an object, where it has that.
+    fn set<H: ResourceHandle>(&self, object: H, name: &str, value: u64) -> bool {
+        let property = self.property(object, name);
+        property.is_some_and(|property| self.card.set_property(object, property, value).is_ok())
+    }
+
+    fn property<H: ResourceHandle>(&self, object: H, name: &str) -> Option<property::Handle> {
+        let properties = self.card.get_properties(object).unwrap();
+        let (handles, _) = properties.as_props_and_values();
+        let named = |handle: &&property::Handle| {
+            self.card.get_property(**handle).is_ok_and(|info| info.name().to_bytes() == name.as_bytes())
+        };
+        handles.iter().find(named).copied()
     }
 
     /// Is master no more.

@@ -1,14 +1,16 @@
 //! The first picture of a head, and every next one.
 //!
-//! Atomic where the card has it: the first commit sets the mode and turns off every other plane of the CRTC, among them
-//! the cursor that a console or another program has left. The next ones change the framebuffer only, do not block, and say
+//! Atomic where the card has it: the first commit sets the mode, turns off every other plane that is on the CRTC, among them
+//! the cursor that a console or another program has left, and undoes what such a program has set to show pictures otherwise
+//! than they are, such as a table of colours. The next ones change the framebuffer only, do not block, and say
 //! what has changed (`FB_DAMAGE_CLIPS`). Legacy where that is all there is.
 
 use std::os::fd::AsFd;
 
 use drm::control::atomic::AtomicModeReq;
 use drm::control::{
-    AtomicCommitFlags, Device as _, Mode, PageFlipFlags, connector, crtc, framebuffer, plane, property,
+    AtomicCommitFlags, Device as _, Mode, PageFlipFlags, RawResourceHandle, ResourceHandle, connector, crtc,
+    framebuffer, plane, property,
 };
 
 use super::device::{Device, Facts, KmsError};
@@ -18,8 +20,15 @@ use crate::scene::area::Area;
 /// Damage with more rectangles than this is given as the one around them: drivers walk the list.
 const MOST_CLIPS: usize = 16;
 
+/// What a plane, a CRTC and a connector may have that changes a picture on its way to the glass, and the value that leaves it
+/// as it is (linux/Documentation/gpu/drm-kms.rst; drm_mode.h). A link that has gone bad is trained anew by that.
+const NEUTRAL_PLANE: [(&str, u64); 2] = [("rotation", 1), ("alpha", 0xffff)];
+const NEUTRAL_CRTC: [(&str, u64); 4] = [("DEGAMMA_LUT", 0), ("CTM", 0), ("GAMMA_LUT", 0), ("VRR_ENABLED", 0)];
+const NEUTRAL_CONNECTOR: [(&str, u64); 3] =
+    [("HDR_OUTPUT_METADATA", 0), ("Colorspace", 0), ("link-status", 0)];
+
 /// The properties that an atomic commit names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Properties {
     connector_crtc: property::Handle,
     mode: property::Handle,
@@ -29,6 +38,8 @@ struct Properties {
     source: [property::Handle; 4],
     destination: [property::Handle; 4],
     damage: Option<property::Handle>,
+    /// Those of [`NEUTRAL_PLANE`] and the like that are there.
+    neutral: Vec<(RawResourceHandle, property::Handle, u64)>,
 }
 
 /// The way from a framebuffer to a connector.
@@ -151,9 +162,16 @@ impl Pipe {
         );
         request.add_property(self.crtc, properties.mode, mode);
         request.add_property(self.crtc, properties.active, property::Value::Boolean(true));
-        for other in &self.others {
+        // One that can be here may be where another head has it.
+        let is_here = |other: &&plane::Handle| {
+            device.get_plane(**other).is_ok_and(|info| info.crtc() == Some(self.crtc))
+        };
+        for other in self.others.iter().filter(is_here) {
             request.add_property(*other, properties.framebuffer, property::Value::Framebuffer(None));
             request.add_property(*other, properties.plane_crtc, property::Value::CRTC(None));
+        }
+        for (object, property, value) in &properties.neutral {
+            request.add_raw_property(*object, *property, *value);
         }
         request.add_property(*plane, properties.framebuffer, property::Value::Framebuffer(Some(framebuffer)));
         request.add_property(*plane, properties.plane_crtc, property::Value::CRTC(Some(self.crtc)));
@@ -235,6 +253,16 @@ fn clips(damage: &Area) -> Vec<u8> {
     edges.flat_map(i32::to_ne_bytes).collect()
 }
 
+/// Which of these an object has.
+fn neutral<H: ResourceHandle>(
+    device: &Device,
+    object: H,
+    names: &[(&str, u64)],
+) -> Vec<(RawResourceHandle, property::Handle, u64)> {
+    let of = |(name, value): &(&str, u64)| Some((object.into(), device.property(object, name)?.0, *value));
+    names.iter().filter_map(of).collect()
+}
+
 impl Properties {
     fn read(
         device: &Device,
@@ -257,6 +285,12 @@ impl Properties {
             source: [of_plane("SRC_X")?, of_plane("SRC_Y")?, of_plane("SRC_W")?, of_plane("SRC_H")?],
             destination: [of_plane("CRTC_X")?, of_plane("CRTC_Y")?, of_plane("CRTC_W")?, of_plane("CRTC_H")?],
             damage: device.property(plane, "FB_DAMAGE_CLIPS").map(|(handle, _)| handle),
+            neutral: [
+                neutral(device, plane, &NEUTRAL_PLANE),
+                neutral(device, crtc, &NEUTRAL_CRTC),
+                neutral(device, connector, &NEUTRAL_CONNECTOR),
+            ]
+            .concat(),
         })
     }
 }
