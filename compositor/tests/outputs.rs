@@ -212,7 +212,7 @@ fn layers_of_the_first_output_follow_it() {
 }
 
 #[test]
-fn layers_reach_over_the_edges_of_outputs_that_share_a_plane() {
+fn layers_reach_over_the_edges_of_outputs_that_share_a_space() {
     let mut fixture = Fixture::configured(config(SIZE.0, SIZE.1, "[output.headless-1]\nplace = [0, 0]\n"));
     let second = screen(&fixture, 2, Some((SIZE.0 as i32, 20)), SIZE);
     change(&mut fixture, second);
@@ -239,7 +239,7 @@ fn layers_reach_over_the_edges_of_outputs_that_share_a_plane() {
     check(&mut fixture, &picture, 0, (0, 0), 0xff00_0000);
     check(&mut fixture, &picture, 1, (SIZE.0 as i32, 20), 0xff00_0002);
     check(&mut fixture, &picture, 2, (0, 0), 0xff00_0003);
-    assert!(fixture.glass(3).iter().all(|word| *word == 0xff00_0004), "it shares no plane");
+    assert!(fixture.glass(3).iter().all(|word| *word == 0xff00_0004), "it shares no space");
     // A change on one side of the edge is a change of the other side's picture alone.
     let frames = |fixture: &mut Fixture| {
         fixture.daemon.server().outputs().iter().map(Output::frames).collect::<Vec<_>>()

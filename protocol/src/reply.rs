@@ -393,7 +393,7 @@ impl wire::OutputRecord {
         Transform::from_number(self.transform)
     }
 
-    /// Where the output is in the plane that it shares with others, if it does.
+    /// Where the output is in the space that it shares with others, if it does.
     pub fn place(&self) -> Option<(i32, i32)> {
         (self.placed != 0).then_some((self.x.get(), self.y.get()))
     }

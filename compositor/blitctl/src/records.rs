@@ -30,7 +30,7 @@ pub(crate) struct Output {
     /// How pictures are turned on their way to the screen, as the protocol numbers it: 0 to 3 quarters counter-clockwise,
     /// 4 to 7 the same after left and right are exchanged.
     transform: u8,
-    /// Where it is in the plane that it shares with other outputs, as `[x, y]`; null where it shares none.
+    /// Where it is in the space that it shares with other outputs, as `[x, y]`; null where it shares none.
     place: Option<(i32, i32)>,
     /// Whether it shows nothing for the moment.
     off: bool,

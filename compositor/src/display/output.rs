@@ -29,7 +29,7 @@ pub struct Screen {
     pub refresh: u32,
     /// How pictures are turned on their way to it.
     pub transform: Transform,
-    /// Where it is in the plane that it shares with others.
+    /// Where it is in the space that it shares with others.
     pub place: Option<(i32, i32)>,
     /// The colour under all layers, as an XRGB8888 word.
     pub background: u32,

@@ -76,7 +76,7 @@ pub struct OutputConfig {
     pub mode: Option<ModeWish>,
     /// How the picture is turned on its way to the screen.
     pub transform: Transform,
-    /// Where its top left pixel is in the plane that it shares with all others that have a place.
+    /// Where its top left pixel is in the space that it shares with all others that have a place.
     pub place: Option<(i32, i32)>,
     /// The colour under all layers, as an XRGB8888 word.
     pub background: u32,

@@ -1,7 +1,8 @@
 //! Which outputs show which layers: those of their own, and those that reach over from a neighbour.
 //!
-//! Outputs that have a place share one plane. A layer goes on across the edge of its output on whichever others lie
-//! there; two at the same place show the same. An output without a place shows its own layers only.
+//! Outputs that have a place share one space, as those of a Wayland compositor do. A layer goes on across the edge of its
+//! output on whichever others lie there; two at the same place show the same. An output without a place shows its own
+//! layers only.
 //!
 //! Layers of output [`FIRST`] follow the first output, whichever that is: they are there before any screen is, and stay
 //! when the first is unplugged and another takes its part.
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_with_places_share_a_plane() {
+    fn outputs_with_places_share_a_space() {
         let arrangement = of(&[(1, Some((0, 0))), (2, Some((100, -20))), (3, None)]);
         assert_eq!(arrangement.shown_on(2), [from(1, -100, 20), from(FIRST, -100, 20), from(2, 0, 0)]);
         let both: Vec<_> = arrangement.spread(2, at(0, 0)).collect();
