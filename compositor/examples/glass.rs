@@ -1,14 +1,16 @@
-//! Reads from the hardware's side what vkms shows, while blitd is its master: the framebuffer that its CRTC scans out, as a PNG
-//! file. The driver's own CRC of the glass says that just these pixels are on it. Given a picture that should be there, it
-//! fails if one pixel is another. For root: the kernel gives nobody else the buffers of others (drm_framebuffer.c).
+//! Reads from the hardware's side what vkms shows, while blitd is its master: the framebuffer that its CRTC scans out,
+//! as a PNG file. The driver's own CRC of the glass says that just these pixels are on it. Given a picture that should
+//! be there, it fails if one pixel is another. For root: the kernel gives nobody else the buffers of others
+//! (drm_framebuffer.c).
 
+#[path = "../tests/fixture/card.rs"]
+mod card;
 #[path = "../tests/fixture/glass.rs"]
 mod glass;
 
 use std::error::Error;
-use std::fs::{self, File};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use blitd::memory::helper::Helper;
@@ -16,6 +18,7 @@ use blitd::memory::storage::Storage;
 use blitd_pixels::blit::convert;
 use blitd_pixels::view::{Layout, PictureMut, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
+use card::Card;
 use clap::Parser;
 use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
@@ -32,18 +35,6 @@ struct Arguments {
     expected: Option<PathBuf>,
 }
 
-/// A card, without being its master.
-struct Card(File);
-
-impl AsFd for Card {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl drm::Device for Card {}
-impl drm::control::Device for Card {}
-
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,10 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let mut cards: Vec<PathBuf> = fs::read_dir("/dev/dri")?.flatten().map(|entry| entry.path()).collect();
-    cards.retain(|path| path.to_string_lossy().contains("card"));
-    let shown = cards.iter().find_map(|path| scanned_out(path).transpose());
-    let (size, words) = shown.ok_or("no card in /dev/dri shows anything: start blitd --backend kms")??;
+    let card =
+        Card::of_driver("vkms").ok_or("there is no card of vkms in /dev/dri, or it cannot be opened")?;
+    let (size, words) = scanned_out(&card)?.ok_or("vkms shows nothing: start blitd --backend kms")?;
     let (own, glass) = (crc_of(&words), crc_after(0));
     if own != glass {
         return Err(format!("the glass has the CRC {glass:08x}, and the framebuffer {own:08x}").into());
@@ -78,9 +68,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 type Pixels = ((u32, u32), Vec<u32>);
 
 /// The XRGB8888 words that the card's first lit CRTC scans out, if it has one.
-fn scanned_out(path: &Path) -> Result<Option<Pixels>, Box<dyn Error>> {
-    let card = Card(File::options().read(true).write(true).open(path)?);
-    let Ok(resources) = card.resource_handles() else { return Ok(None) };
+fn scanned_out(card: &Card) -> Result<Option<Pixels>, Box<dyn Error>> {
+    let resources = card.resource_handles()?;
     let lit = resources.crtcs().iter().find_map(|crtc| card.get_crtc(*crtc).ok()?.framebuffer());
     let Some(framebuffer) = lit else { return Ok(None) };
     let framebuffer = card.get_planar_framebuffer(framebuffer)?;

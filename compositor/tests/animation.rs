@@ -1,5 +1,5 @@
-//! An animation at the screen's own rate: every frame of it comes with the vblank after that of the one before, and `sync`
-//! tells with which, by the kernel's own count and time.
+//! An animation at the screen's own rate: every frame of it comes with the vblank after that of the one before, and
+//! `sync` tells with which, by the kernel's own count and time.
 //!
 //! `cargo xtask test` runs it in a guest whose time is virtual, so that it does not depend on the machine; `cargo xtask
 //! frames` in one whose time is real.
@@ -8,8 +8,6 @@
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
 
-use blitd::display::{BackendChoice, Wish};
-use blitd::policy::config::Config;
 use blitd_client::{ClockSource, Connection, Draw, Format, ImageView, LayerOptions};
 use running::Running;
 
@@ -18,9 +16,7 @@ const FRAMES: usize = 600;
 
 #[test]
 fn no_frame_is_lost() {
-    let config = Config::of_nothing(running::own_user());
-    let wish = Wish::configured(&config, BackendChoice::Kms);
-    let running = Running::start_with(config, wish);
+    let running = Running::on_card("");
     let mut connection = Connection::open_at(running.socket(), "animation").unwrap();
     let output = connection.outputs().unwrap()[0];
     let (width, height, refresh) = (output.width.get(), output.height.get(), output.refresh.get());

@@ -1,6 +1,8 @@
-//! The same pictures on a real display driver: vkms, in a guest that `cargo xtask vm` boots. The driver computes a CRC of what
-//! it scans out, pixel for pixel, which is compared with that of the picture that should be there.
+//! The same pictures on a real display driver: vkms, in a guest that `cargo xtask vm` boots. The driver computes a CRC
+//! of what it scans out, pixel for pixel, which is compared with that of the picture that should be there.
 
+#[path = "fixture/card.rs"]
+mod card;
 #[path = "fixture/glass.rs"]
 mod glass;
 #[path = "kms/leftover.rs"]
@@ -8,39 +10,22 @@ mod leftover;
 #[path = "fixture/running.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
+#[path = "fixture/turned.rs"]
+mod turned;
 
 use std::fs;
 use std::sync::Mutex;
 
-use blitd::display::{BackendChoice, Wish};
-use blitd::policy::config::{Config, Names};
 use blitd_client::{
     BatchEntry, ClockSource, Connection, Draw, Format, ImageView, Layer, LayerOptions, NotShown, Pixels,
     Region, Shown,
 };
 use glass::{crc_after, crc_of};
 use running::Running;
+use turned::turned;
 
 /// There is one card, and it has one master.
 static CARD: Mutex<()> = Mutex::new(());
-
-struct NoNames;
-
-impl Names for NoNames {
-    fn user(&self, _: &str) -> Option<u32> {
-        None
-    }
-    fn group(&self, _: &str) -> Option<u32> {
-        None
-    }
-}
-
-/// A daemon that drives the card as this configuration says.
-fn start(configuration: &str) -> Running {
-    let config = Config::parse(configuration, running::own_user(), &NoNames).unwrap();
-    let wish = Wish::configured(&config, BackendChoice::Kms);
-    Running::start_with(config, wish)
-}
 
 /// A client that draws pictures in which no two pixels that are near each other are the same.
 struct Painter {
@@ -113,19 +98,6 @@ impl Painter {
     }
 }
 
-/// A picture turned pixel by pixel: reflected, then quarter by quarter counter-clockwise.
-fn turned(words: &[u32], size: (u32, u32), quarters: u32, reflects: bool) -> Vec<u32> {
-    let mut rows: Vec<Vec<u32>> = words.chunks(size.0 as usize).map(<[u32]>::to_vec).collect();
-    if reflects {
-        rows.iter_mut().for_each(|row| row.reverse());
-    }
-    for _ in 0..quarters {
-        // The last column becomes the first row.
-        rows = (0..rows[0].len()).rev().map(|x| rows.iter().map(|row| row[x]).collect()).collect();
-    }
-    rows.concat()
-}
-
 /// The size of the first output's pictures.
 fn first_size(running: &Running) -> (u32, u32) {
     let mut connection = Connection::open_at(running.socket(), "looks").unwrap();
@@ -135,7 +107,7 @@ fn first_size(running: &Running) -> (u32, u32) {
 
 /// Draws several pictures, and compares what is on the glass with what a capture says should be there.
 fn check(configuration: &str, quarters: u32, reflects: bool) -> (u32, u32) {
-    let running = start(configuration);
+    let running = Running::on_card(configuration);
     let size = first_size(&running);
     let mut painter = Painter::new(&running, size);
     let mut seen = Vec::new();
@@ -205,7 +177,7 @@ fn plug(is_in: bool) {
 #[test]
 fn layers_outlive_the_screen() {
     let _card = card();
-    let running = start("");
+    let running = Running::on_card("");
     let mut painter = Painter::new(&running, first_size(&running));
     painter.draw(0);
     painter.check(0, false);
@@ -227,7 +199,7 @@ fn layers_outlive_the_screen() {
 fn a_daemon_waits_for_its_first_screen() {
     let _card = card();
     plug(false);
-    let running = start("[output.Virtual-1]\nrotation = 180\nmode = \"640x480\"");
+    let running = Running::on_card("[output.Virtual-1]\nrotation = 180\nmode = \"640x480\"");
     let mut painter = Painter::new(&running, (640, 480));
     assert_eq!(painter.connection.outputs().unwrap().len(), 0);
     painter.draw(0);
@@ -243,7 +215,7 @@ fn what_others_have_left_on_the_glass_is_off() {
     for atomic in [true, false] {
         let leftover = leftover::Leftover::show();
         let before = crc_after(0);
-        let running = start(&format!("[kms]\natomic = {atomic}\n"));
+        let running = Running::on_card(&format!("[kms]\natomic = {atomic}\n"));
         let mut painter = Painter::new(&running, first_size(&running));
         painter.draw(0);
         assert_ne!(painter.check(0, false), before);

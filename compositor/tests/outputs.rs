@@ -1,5 +1,5 @@
-//! Outputs that come, go, hang on their side and stand beside each other: layers outlive them, and every picture is what
-//! it should be.
+//! Outputs that come, go, hang on their side and stand beside each other: layers outlive them, and every picture is
+//! what it should be.
 
 mod fixture;
 
@@ -14,6 +14,7 @@ use blitd_protocol::image::Format;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{LayerConfigure, LayerCreate, Request};
 use blitd_protocol::value::{Backend, CaptureSubject, Name, NotShown, Transform};
+use fixture::turned::turned;
 use fixture::{Client, Fixture, PERIOD, Random, Shared, capture, config, draw, fill, layer, packed};
 
 const SIZE: (u32, u32) = (150, 100);
@@ -94,21 +95,6 @@ fn captured(fixture: &mut Fixture, output: u32, size: (u32, u32)) -> Vec<u32> {
     fixture.region(&mut client, 1, &memory);
     fixture.done(&mut client, &capture(CaptureSubject::Output, output, size.0, size.1));
     memory.words()
-}
-
-/// A picture turned, pixel by pixel: reflected, then quarter by quarter counter-clockwise.
-fn turned(words: &[u32], (width, height): (u32, u32), quarters: u32, reflects: bool) -> Vec<u32> {
-    let (width, height) = (width as usize, height as usize);
-    let mut rows: Vec<Vec<u32>> = words.chunks(width).map(<[u32]>::to_vec).collect();
-    assert_eq!(rows.len(), height);
-    if reflects {
-        rows.iter_mut().for_each(|row| row.reverse());
-    }
-    for _ in 0..quarters {
-        // The last column becomes the first row.
-        rows = (0..rows[0].len()).rev().map(|x| rows.iter().map(|row| row[x]).collect()).collect();
-    }
-    rows.concat()
 }
 
 #[test]

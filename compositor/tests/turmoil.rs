@@ -1,7 +1,9 @@
 //! Everything at once, in the guest: clients draw while VTs are switched, screens are unplugged and plugged in again, and another
 //! program has the card in between, in random order. Whenever the screen is on, it shows what it should, pixel for pixel.
 
-#[path = "vt/console.rs"]
+#[path = "fixture/card.rs"]
+mod card;
+#[path = "fixture/console.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod console;
 #[path = "vt/daemon.rs"]
@@ -194,7 +196,7 @@ fn turmoil(kms: &str, rotation: u32, seed: u64, steps: u32) {
     let (ours, other) = (Console::open(OURS), Console::open(OTHER));
     ours.wait();
     let rival = Rival::open((800, 600));
-    let size = if rotation % 180 == 0 { MODE } else { (MODE.1, MODE.0) };
+    let size = if rotation.is_multiple_of(180) { MODE } else { (MODE.1, MODE.0) };
     let mut painter = Painter::new(daemon.connect("turmoil"), size);
     let mut random = Random(seed);
     // What else is set on a card is beyond legacy commits.
@@ -242,11 +244,9 @@ fn turmoil(kms: &str, rotation: u32, seed: u64, steps: u32) {
                 plug(true);
             }
             // An output that is there can be captured whatever is in front.
-            10 => {
-                if painter.capture() {
-                    let expected = painter.expected();
-                    assert!(painter.taken.pixels_mut() == &expected[..], "step {step}");
-                }
+            10 if painter.capture() => {
+                let expected = painter.expected();
+                assert!(painter.taken.pixels_mut() == &expected[..], "step {step}");
             }
             _ if is_front && is_plugged => {
                 painter.check(rotation, step);

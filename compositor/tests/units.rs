@@ -1,12 +1,14 @@
 //! The units of compositor/system under a real systemd, in a guest that `cargo xtask vm --systemd` boots: its screen is
-//! vkms, its VTs are real. The root of the guest is an overlay that is forgotten, so the tests install as an administrator
-//! would, by docs/installation.md.
+//! vkms, its VTs are real. The root of the guest is an overlay that is forgotten, so the tests install as an
+//! administrator would, by docs/installation.md.
 
+#[path = "fixture/console.rs"]
+#[allow(dead_code, reason = "the fixture has more than this test takes")]
+mod console;
 #[path = "fixture/glass.rs"]
 mod glass;
 
-use std::fs::{self, File, Permissions};
-use std::os::fd::AsRawFd;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -15,34 +17,23 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use blitd_client::protocol::transport::SYSTEM_SOCKET;
 use blitd_client::{Connection, Draw, Format, ImageView, LayerOptions};
+use console::Console;
 use glass::{crc_after, crc_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Group, Pid, User, chown};
 
-const TTY: &str = "/dev/tty7";
-/// The kernel's include/uapi/linux/kd.h.
-const KD_TEXT: i32 = 0;
-const KD_GRAPHICS: i32 = 1;
+/// The number of the units' VT.
+const VT: u16 = 7;
 
-nix::ioctl_read_bad!(
-    /// KDGETMODE: text or graphics.
-    kdgetmode,
-    0x4b3b,
-    i32
-);
-
-/// Whether the VT shows text or leaves the screen to somebody else.
-fn mode() -> i32 {
-    let tty = File::open(TTY).unwrap();
-    let mut mode = -1;
-    // SAFETY: the kernel writes one int, which `mode` is.
-    unsafe { kdgetmode(tty.as_raw_fd(), &mut mode) }.unwrap();
-    mode
+/// Whether the units' VT leaves the screen to somebody else, or shows text. It is opened anew each time, since systemd
+/// hangs it up.
+fn is_graphics() -> bool {
+    Console::open(VT).modes().is_graphics
 }
 
-/// The VT that is on the screen.
-fn in_front() -> String {
-    fs::read_to_string("/sys/class/tty/tty0/active").unwrap()
+/// The number of the VT that is on the screen.
+fn in_front() -> u16 {
+    Console::open(VT).in_front()
 }
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -135,8 +126,8 @@ fn draw(seed: u32) {
     assert_eq!(crc_after(shown.sequence), expected, "the glass shows something else");
 }
 
-/// Ends the daemon by a signal, and waits until systemd knows. The socket lets a client wait for the next daemon, but would
-/// let it still meet the one that dies.
+/// Ends the daemon by a signal, and waits until systemd knows. The socket lets a client wait for the next daemon, but
+/// would let it still meet the one that dies.
 fn crash(signal: Signal) {
     let main = property("blitd.service", "MainPID");
     while property("blitd.service", "MainPID") == main {
@@ -149,10 +140,10 @@ fn crash(signal: Signal) {
 fn the_first_draw_starts_it_and_a_stop_gives_the_vt_back() {
     let _machine = installed();
     assert_eq!(property("blitd.service", "ActiveState"), "inactive");
-    assert_eq!(mode(), KD_TEXT);
+    assert!(!is_graphics());
     let before = in_front();
     draw(1);
-    assert_eq!((mode(), in_front().trim()), (KD_GRAPHICS, "tty7"));
+    assert_eq!((is_graphics(), in_front()), (true, VT));
     // It is active only since it has said that it is ready.
     assert_eq!(property("blitd.service", "Type"), "notify");
     assert_eq!(property("blitd.service", "ActiveState"), "active");
@@ -161,9 +152,9 @@ fn the_first_draw_starts_it_and_a_stop_gives_the_vt_back() {
     assert_eq!(process.uid(), user.uid.as_raw(), "it runs as its own user");
 
     systemctl(&["stop", "blitd.service"]);
-    assert_eq!((mode(), in_front()), (KD_TEXT, before));
+    assert_eq!((is_graphics(), in_front()), (false, before));
     wait_for("blitd-text.service", "ActiveState", "inactive");
-    assert_eq!(mode(), KD_TEXT);
+    assert!(!is_graphics());
     assert_eq!(property("blitd.service", "Result"), "success");
     assert_eq!(property("blitd.socket", "ActiveState"), "active");
     draw(2);
@@ -174,12 +165,12 @@ fn the_first_draw_starts_it_and_a_stop_gives_the_vt_back() {
 fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     let _machine = installed();
     draw(3);
-    assert_eq!(mode(), KD_GRAPHICS);
+    assert!(is_graphics());
     for signal in [Signal::SIGSEGV, Signal::SIGKILL] {
         crash(signal);
-        assert_eq!(mode(), KD_GRAPHICS, "no text flashes up after a crash");
+        assert!(is_graphics(), "no text flashes up after a crash");
         draw(4);
-        assert_eq!(mode(), KD_GRAPHICS, "no text flashes up between two daemons");
+        assert!(is_graphics(), "no text flashes up between two daemons");
     }
     assert_eq!(property("blitd.service", "NRestarts"), "2");
 
@@ -187,7 +178,7 @@ fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     crash(Signal::SIGKILL);
     systemctl(&["stop", "blitd.service"]);
     wait_for("blitd-text.service", "ActiveState", "inactive");
-    assert_eq!(mode(), KD_TEXT);
+    assert!(!is_graphics());
 
     draw(5);
     drop_in(
@@ -196,7 +187,7 @@ fn a_crash_is_mended_without_text_and_one_that_is_not_ends_in_text() {
     crash(Signal::SIGKILL);
     wait_for("blitd.service", "ActiveState", "failed");
     wait_for("blitd-text.service", "ActiveState", "inactive");
-    assert_eq!(mode(), KD_TEXT);
+    assert!(!is_graphics());
     drop_in("");
     // Clients are told that there is no daemon, rather than being kept waiting for one.
     assert_eq!(property("blitd.socket", "Result"), "service-start-limit-hit");

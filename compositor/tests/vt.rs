@@ -1,7 +1,9 @@
-//! blitd on a VT, in the guest: other VTs come to the front and go again, the keyboard is mute meanwhile, and at the end all is
-//! as it was.
+//! blitd on a VT, in the guest: other VTs come to the front and go again, the keyboard is mute meanwhile, and at the
+//! end all is as it was.
 
-#[path = "vt/console.rs"]
+#[path = "fixture/card.rs"]
+mod card;
+#[path = "fixture/console.rs"]
 mod console;
 #[path = "vt/daemon.rs"]
 mod daemon;
@@ -362,7 +364,8 @@ fn what_the_kernel_has_asked_meanwhile_is_done_in_order() {
     let mut painter = Painter::new(daemon.connect("painter"), 0);
     other.activate();
     assert_eq!(painter.sync().reason, NotShown::OutputOff);
-    // blitd's VT comes to the front and is to go again, and then to another than at first, before blitd hears of any of that.
+    // blitd's VT comes to the front and is to go again, and then to another than at first, before blitd hears of any of
+    // that.
     daemon.signal(Signal::SIGSTOP);
     ours.activate();
     other.ask_for();

@@ -6,16 +6,15 @@ pub(crate) mod seccomp;
 pub(crate) mod stand;
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use drm::Device as _;
 use drm::buffer::{Buffer as _, DrmFourcc};
 use drm::control::Device as _;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{OFlag, SealFlag};
 
 use crate::fixture::Shared;
+use crate::fixture::card::Card;
 
 /// The ioctls of linux/udmabuf.h, linux/dma-heap.h, linux/dma-buf.h and of the kernel's drivers/dma-buf/sw_sync.c.
 mod ioctl {
@@ -99,23 +98,9 @@ fn of_heap(length: u64) -> OwnedFd {
     }
 }
 
-struct Card(File);
-
-impl AsFd for Card {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl drm::Device for Card {}
-impl drm::control::Device for Card {}
-
 /// A dumb buffer of the card with this driver, exported.
 pub(crate) fn of_card(driver: &str, size: u64, flags: u32) -> OwnedFd {
-    let cards = std::fs::read_dir("/dev/dri").expect("a guest has cards").flatten().map(|entry| entry.path());
-    let open = |path: PathBuf| OpenOptions::new().read(true).write(true).open(path).ok().map(Card);
-    let is_named = |card: &Card| card.get_driver().is_ok_and(|found| found.name() == driver);
-    let card = cards.filter_map(open).find(is_named).expect("a guest has vgem and vkms");
+    let card = Card::of_driver(driver).expect("a guest has vgem and vkms");
     let height = u32::try_from(size.div_ceil(4096)).unwrap();
     let buffer = card.create_dumb_buffer((1024, height), DrmFourcc::Xrgb8888, 32).unwrap();
     card.buffer_to_prime_fd(buffer.handle(), drm::CLOEXEC | flags).unwrap()

@@ -1,23 +1,11 @@
 //! A program that has shown a picture, something over it and a cursor, and is master no more. Its file is still open, so the
 //! kernel leaves all of that where it is.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
-
 use drm::buffer::DrmFourcc;
 use drm::control::{Device as _, PlaneType, dumbbuffer::DumbBuffer, framebuffer};
 use drm::{ClientCapability, Device as _};
 
-struct Card(File);
-
-impl AsFd for Card {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl drm::Device for Card {}
-impl drm::control::Device for Card {}
+use crate::card::Card;
 
 pub(crate) struct Leftover {
     _card: Card,
@@ -26,12 +14,7 @@ pub(crate) struct Leftover {
 impl Leftover {
     /// Shows it on every plane that the card's only CRTC can have.
     pub(crate) fn show() -> Self {
-        let cards = std::fs::read_dir("/dev/dri").unwrap().flatten().map(|entry| entry.path());
-        let cards =
-            cards.filter_map(|path| Some(Card(File::options().read(true).write(true).open(path).ok()?)));
-        let has_screens =
-            |card: &Card| card.resource_handles().is_ok_and(|resources| !resources.crtcs().is_empty());
-        let card = cards.into_iter().find(has_screens).expect("a guest has vkms");
+        let card = Card::of_driver("vkms").expect("a guest has vkms");
         card.acquire_master_lock().unwrap();
         card.set_client_capability(ClientCapability::UniversalPlanes, true).unwrap();
         let resources = card.resource_handles().unwrap();

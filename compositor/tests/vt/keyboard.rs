@@ -18,7 +18,8 @@ pub(crate) const F8: u16 = 66;
 const EV_SYN: u16 = 0;
 const EV_KEY: u16 = 1;
 
-/// `struct uinput_user_dev`: a name of 80 bytes, four 16-bit numbers of the device, one 32-bit number, four tables of 64.
+/// `struct uinput_user_dev`: a name of 80 bytes, four 16-bit numbers of the device, one 32-bit number, four tables of
+/// 64.
 const DESCRIPTION: usize = 80 + 8 + 4 + 4 * 64 * 4;
 
 nix::ioctl_write_int!(ui_set_evbit, b'U', 100);

@@ -1,24 +1,12 @@
 //! Another program with the card: its master, and a picture of its own.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
-
 use drm::buffer::DrmFourcc;
 use drm::control::{
     Device as _, ResourceHandle, connector, crtc, dumbbuffer::DumbBuffer, framebuffer, property,
 };
 use drm::{ClientCapability, Device as _};
 
-struct Card(File);
-
-impl AsFd for Card {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl drm::Device for Card {}
-impl drm::control::Device for Card {}
+use crate::card::Card;
 
 pub(crate) struct Rival {
     card: Card,
@@ -30,14 +18,9 @@ pub(crate) struct Rival {
 }
 
 impl Rival {
-    /// Opens the card that has screens, in the mode of this size, and paints a picture that is all grey.
+    /// Opens vkms, in the mode of this size, and paints a picture that is all grey.
     pub(crate) fn open((width, height): (u16, u16)) -> Self {
-        let cards = std::fs::read_dir("/dev/dri").unwrap().flatten().map(|entry| entry.path());
-        let cards =
-            cards.filter_map(|path| Some(Card(File::options().read(true).write(true).open(path).ok()?)));
-        let has_screens =
-            |card: &Card| card.resource_handles().is_ok_and(|resources| !resources.crtcs().is_empty());
-        let card = cards.into_iter().find(has_screens).expect("a guest has vkms");
+        let card = Card::of_driver("vkms").expect("a guest has vkms");
         // Whoever opens a card that has no master becomes that (drm_master_open, drm_auth.c).
         let _ = card.release_master_lock();
         let resources = card.resource_handles().unwrap();
