@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use blitd_client::Serial;
 use blitd_protocol::error::ErrorCode;
@@ -185,8 +186,15 @@ pub(crate) fn held() -> [usize; 3] {
 
 /// Whether it comes down to this; the helper thread may still have something to give back.
 pub(crate) fn returns_to(before: [usize; 3]) -> bool {
-    (0..10_000).any(|_| {
+    // Only what is never given back takes that long.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if held().iter().zip(before).all(|(now, before)| *now <= before) {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
         std::thread::yield_now();
-        held().iter().zip(before).all(|(now, before)| *now <= before)
-    })
+    }
 }
