@@ -1,7 +1,7 @@
 //! What the tasks need besides Rust's compiler, and how it comes to be there.
 //!
-//! Rust needs a linker and the C library to make programs. The build of this task has shown that they are there, so they
-//! are not listed.
+//! Rust needs a linker and the C library to make programs. The build of this task has shown that they are there, so
+//! they are not listed.
 
 use std::process::{Command, Stdio};
 
@@ -14,6 +14,9 @@ pub(crate) struct Tool {
     /// How it is installed.
     pub(crate) install: &'static [&'static str],
 }
+
+/// Looks for every program that is named after it: `command -v` by itself looks for the first only.
+pub(crate) const EVERY: &str = "for program; do command -v \"$program\" || exit; done";
 
 /// The formatter.
 pub(crate) const RUSTFMT: Tool =
@@ -49,7 +52,7 @@ pub(crate) const BUSYBOX: Tool = Tool {
 
 /// The machine that is looked at from outside, and what packs its first files.
 pub(crate) const QEMU: Tool = Tool {
-    probe: &["sh", "-c", "command -v qemu-system-x86_64 cpio dpkg-deb xz"],
+    probe: &["sh", "-c", EVERY, "sh", "qemu-system-x86_64", "cpio", "dpkg-deb", "xz"],
     install: &[
         "apt-get",
         "install",
@@ -78,7 +81,7 @@ pub(crate) fn ensure(tool: &Tool) -> Result<(), TaskError> {
         return Ok(());
     }
     let line = tool.install.join(" ");
-    eprintln!("== {} is not there: {line}", tool.probe.join(" "));
+    eprintln!("== something is missing: {line}");
     let install = || succeeds(tool.install, false) && succeeds(tool.probe, true);
     // A machine that is new has no list of packages, and one that is old has one that is out of date.
     if install() || (tool.install.first() == Some(&"apt-get") && update_lists().is_ok() && install()) {
@@ -87,8 +90,8 @@ pub(crate) fn ensure(tool: &Tool) -> Result<(), TaskError> {
     Err(TaskError::Expected(format!("something is missing that could not be installed; please run: {line}")))
 }
 
-/// Brings the lists of packages up to date: without them none can be installed or fetched, and old ones name packages that
-/// are there no more.
+/// Brings the lists of packages up to date: without them none can be installed or fetched, and old ones name packages
+/// that are there no more.
 pub(crate) fn update_lists() -> Result<(), TaskError> {
     run(Command::new("apt-get").args(["-qq", "update"]))
 }
@@ -96,4 +99,16 @@ pub(crate) fn update_lists() -> Result<(), TaskError> {
 /// Whether a tool that is not insisted on is there.
 pub(crate) fn has(probe: &[&str]) -> bool {
     succeeds(probe, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_of_several_is_looked_for() {
+        assert!(has(&["sh", "-c", EVERY, "sh", "ls", "cat"]));
+        assert!(!has(&["sh", "-c", EVERY, "sh", "ls", "no-such-program"]));
+        assert!(!has(&["sh", "-c", EVERY, "sh", "no-such-program", "ls"]));
+    }
 }

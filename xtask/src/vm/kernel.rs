@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::edits;
-use crate::setup::{BUSYBOX, Tool, ensure, update_lists};
+use crate::setup::{BUSYBOX, EVERY, Tool, ensure, update_lists};
 use crate::tools::{TaskError, cache, run};
 
 /// What the kernel is configured with; all else is off.
@@ -22,7 +22,7 @@ const FILES: usize = 800;
 
 /// What building it takes.
 const BUILDING: Tool = Tool {
-    probe: &["sh", "-c", "command -v gcc make flex bison bc xz dpkg-deb && test -e /usr/include/stdlib.h"],
+    probe: &["sh", "-c", EVERY, "sh", "gcc", "make", "flex", "bison", "bc", "xz", "dpkg-deb"],
     install: &[
         "apt-get",
         "install",
