@@ -16,6 +16,8 @@ pub(crate) fn run() -> Result<(), TaskError> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--features",
+        "blitd/guest",
         "--locked",
         "--",
         "--deny",
@@ -34,8 +36,8 @@ pub(crate) fn run() -> Result<(), TaskError> {
     run_command(&mut cargo(&["test", "--workspace", "--locked"]))
 }
 
-/// What needs a display driver runs in the guest. An animation runs in virtual time: whether it is in time must not depend on
-/// what else this machine does.
+/// What needs a display driver runs in the guest. An animation runs in virtual time: whether it is in time must not
+/// depend on what else this machine does.
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[], &[])?;
