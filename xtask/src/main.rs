@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 /// The tasks of the blitd repository.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -29,8 +29,8 @@ enum Task {
     Test,
     /// Counts the wake-ups and the memory of a daemon that nobody asks for anything.
     Idle(idle::Arguments),
-    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that does
-    /// nothing else meanwhile.
+    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
+    /// does nothing else meanwhile.
     Frames,
     /// Shows that what is on the glass, seen from outside, is what should be: several display drivers in QEMU.
     Qemu(qemu::Arguments),

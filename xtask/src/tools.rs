@@ -81,6 +81,11 @@ fn words(command: &Command) -> String {
     all.join(" ")
 }
 
+/// A word for the shell, whatever is in it.
+pub(crate) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Builds programs as they are shipped, and says where they are.
 pub(crate) fn build_release(packages: &[&str]) -> Result<PathBuf, TaskError> {
     let mut arguments = vec!["build", "--release", "--locked"];

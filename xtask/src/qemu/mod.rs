@@ -1,5 +1,5 @@
-//! The glass seen from outside: QEMU with Debian's kernel and its display drivers. The daemon and a client of it run in the
-//! guest; the host looks at the display as hardware would show it, and compares every pixel.
+//! The glass seen from outside: QEMU with Debian's kernel and its display drivers. The daemon and a client of it run in
+//! the guest; the host looks at the display as hardware would show it, and compares every pixel.
 //!
 //! - [`kernel`]: the guest's kernel and first files, from Debian's package, kept in the user's cache folder.
 //! - [`machine`]: the machine, and what can be done to it from outside. [`qmp`] and [`rfb`] are what it is told by.
@@ -28,8 +28,9 @@ use std::time::Instant;
 
 use blitd_client::Connection;
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 
-use crate::tools::{Daemon, TaskError, build_release};
+use crate::tools::{Daemon, TaskError, build_release, quoted};
 use channel::Question;
 use glass::{Part, Picture};
 use guest::Scene;
@@ -80,20 +81,17 @@ const SCENARIOS: &[Scenario] = &[
 /// Which scenarios are played.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only those with these names [default: all].
+    /// Only these [default: all].
+    #[arg(value_name = "SCENARIO", value_parser = names())]
     names: Vec<String>,
+}
+
+fn names() -> PossibleValuesParser {
+    SCENARIOS.iter().map(|scenario| scenario.name).into()
 }
 
 /// Plays the scenarios in turn; fails where the glass of one is not as it should be.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
-    let is_known = |name: &&String| SCENARIOS.iter().any(|scenario| scenario.name == **name);
-    if let Some(name) = arguments.names.iter().find(|name| !is_known(name)) {
-        let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        return Err(TaskError::Expected(format!(
-            "there is no scenario {name}; there are: {}",
-            names.join(", ")
-        )));
-    }
     let boot = kernel::prepared()?;
     let programs = build_release(&["blitd", "xtask"])?;
     let is_wanted = |name| arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name);
@@ -141,8 +139,7 @@ fn play(
     let scene = scenario.scene.to_possible_value();
     let scene = scene.as_ref().map_or("", |value| value.get_name());
     let program = programs.join("xtask");
-    let command =
-        format!("exec '{}' qemu-guest {scene}", program.display().to_string().replace('\'', r"'\''"));
+    let command = format!("exec {} qemu-guest {scene}", quoted(&program.to_string_lossy()));
     let mut machine = Machine::boot(boot, scenario.card, &command, folder)?;
     let mut expected = Vec::new();
     // The last two pictures on the glass of each head.

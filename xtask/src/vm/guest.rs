@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::tools::TaskError;
+use crate::tools::{TaskError, quoted};
 
 /// Process 1 of the guest.
 const INIT: &str = include_str!("../../vm/init");
@@ -39,16 +39,11 @@ impl Drop for Folder {
     }
 }
 
-/// A word for the shell, whatever is in it.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 impl Guest<'_> {
     /// Runs a program as root, in the current folder, with the environment that programs of a Rust workspace may need.
     ///
-    /// The guest's root is this machine's: programs and libraries are found where they are. What it writes is forgotten. What
-    /// it prints is printed. Returns its exit code.
+    /// The guest's root is this machine's: programs and libraries are found where they are. What it writes is
+    /// forgotten. What it prints is printed. Returns its exit code.
     pub(crate) fn run(&self, kernel: &Path, program: &[String]) -> Result<u8, TaskError> {
         let folder = Folder(std::env::temp_dir().join(format!("blitd-guest-{}", std::process::id())));
         let failed = |path: &Path| {
