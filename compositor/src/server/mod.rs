@@ -28,6 +28,7 @@ mod session;
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
@@ -156,7 +157,8 @@ impl Daemon {
         Self::on_vt(Session::none(), config, wish, clock)
     }
 
-    /// A daemon without a listener, on the VT of a session. To be made in the main thread, while no other one takes signals.
+    /// A daemon without a listener, on the VT of a session. To be made in the main thread, while no other one takes
+    /// signals.
     ///
     /// # Errors
     /// Why it cannot run.
@@ -176,22 +178,11 @@ impl Daemon {
         let bell = EpollEvent::new(EpollFlags::EPOLLIN, HELPER);
         epoll.add(&helper, bell).map_err(ServerError::system("watching the helper thread"))?;
         let event_loop = EventLoop::try_new()?;
-        let inner = epoll.0.try_clone().map_err(ServerError::system("duplicating a descriptor"))?;
-        insert(&event_loop.handle(), inner, |server| server.read_clients())?;
-        if let Some(card) = display.flip_descriptor() {
-            let card = card.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
-            insert(&event_loop.handle(), card, |server| server.take_flips())?;
-        }
-        if let Some(monitor) = display.monitor_descriptor() {
-            let monitor =
-                monitor.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
-            insert(&event_loop.handle(), monitor, |server| server.look_for_outputs())?;
-        }
-        if let Some(signals) = session.descriptor() {
-            let signals =
-                signals.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
-            insert(&event_loop.handle(), signals, |server| server.follow_session())?;
-        }
+        let handle = event_loop.handle();
+        watch(&handle, Some(epoll.0.as_fd()), Server::read_clients)?;
+        watch(&handle, display.flip_descriptor(), Server::take_flips)?;
+        watch(&handle, display.monitor_descriptor(), Server::look_for_outputs)?;
+        watch(&handle, session.descriptor(), Server::follow_session)?;
         let rooms = Rooms {
             policy: config.policy,
             accounts: Accounts::default(),
@@ -298,8 +289,8 @@ impl Daemon {
         &mut self.server
     }
 
-    /// Whether the helper thread has something to do for a request: the daemon then goes on of itself, at a time that is
-    /// the kernel's, whatever the daemon's clock.
+    /// Whether the helper thread has something to do for a request: the daemon then goes on of itself, at a time that
+    /// is the kernel's, whatever the daemon's clock.
     pub fn awaits_helper(&self) -> bool {
         self.server.rooms.helper.is_busy()
     }
@@ -310,7 +301,18 @@ impl Daemon {
     }
 }
 
-fn insert<F: std::os::fd::AsFd + 'static>(
+/// Has the loop watch a descriptor that somebody else owns, if there is one.
+fn watch(
+    handle: &LoopHandle<'static, Server>,
+    descriptor: Option<BorrowedFd<'_>>,
+    ready: fn(&mut Server),
+) -> Result<(), ServerError> {
+    let Some(descriptor) = descriptor else { return Ok(()) };
+    let own = descriptor.try_clone_to_owned().map_err(ServerError::system("duplicating a descriptor"))?;
+    insert(handle, own, ready)
+}
+
+fn insert<F: AsFd + 'static>(
     handle: &LoopHandle<'static, Server>,
     source: F,
     mut ready: impl FnMut(&mut Server) + 'static,
