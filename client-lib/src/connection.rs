@@ -147,18 +147,18 @@ impl Connection {
         Ok(Region::new(id, self.number, region::Memory::Mapped(map)))
     }
 
-    /// Lends the first `bytes` bytes of a dmabuf that the program has: an export of a GEM object (PRIME), of a dma-buf heap,
-    /// of udmabuf. Its driver must map its exports; `access` is what the daemon may do, and to write it the descriptor must be
-    /// open for writing (`DRM_RDWR`).
+    /// Lends the first `bytes` bytes of a dmabuf that the program has: an export of a GEM object (PRIME), of a dma-buf
+    /// heap, of udmabuf. Its driver must map its exports; `access` is what the daemon may do, and to write it the
+    /// descriptor must be open for writing (`DRM_RDWR`).
     ///
-    /// A draw waits for the fences of the dmabuf's writers, a capture for its readers' too, so a program need not wait for
-    /// the device that paints it. The fences must be attached before the call, which drivers with implicit synchronization
-    /// do, and all others by `DMA_BUF_IOCTL_IMPORT_SYNC_FILE`. After 100 ms the daemon refuses with
+    /// A draw waits for the fences of the dmabuf's writers, a capture for its readers' too, so a program need not wait
+    /// for the device that paints it. The fences must be attached before the call, which drivers with implicit
+    /// synchronization do, and all others by `DMA_BUF_IOCTL_IMPORT_SYNC_FILE`. After 100 ms the daemon refuses with
     /// [`FenceTimeout`](blitd_protocol::error::ErrorCode::FenceTimeout).
     ///
     /// # Errors
-    /// [`Error::NotShared`] where the connection is inline. The daemon refuses what is no dmabuf, is smaller or cannot be
-    /// mapped, and what is beyond its limits for this user.
+    /// [`Error::NotShared`] where the connection is inline. The daemon refuses what is no dmabuf, is smaller or cannot
+    /// be mapped, and what is beyond its limits for this user.
     pub fn lend_dmabuf(
         &mut self,
         descriptor: OwnedFd,
@@ -264,8 +264,8 @@ impl Connection {
     /// without draws takes `None`.
     ///
     /// # Errors
-    /// The daemon refuses an entry, whose number the refusal has; or an image is not inside the region; or they are more than fit a message. Nothing has
-    /// changed then. After an error that ends the connection the region is empty.
+    /// The daemon refuses an entry, whose number the refusal has; or an image is not inside the region; or they are
+    /// more than fit a message. Nothing has changed then. After an error that ends the connection the region is empty.
     pub fn batch<'a>(
         &mut self,
         region: impl Into<Option<&'a mut Region>>,

@@ -11,11 +11,11 @@ use crate::memory;
 /// the connection got no reply, and does not give it back**: the region is empty from then on, since the daemon
 /// may still be using the memory.
 ///
-/// One that was lent as a [dmabuf](crate::Connection::lend_dmabuf) has no bytes here: the program paints it as its driver
-/// has it, by a device or by a mapping of its own. All else is the same.
+/// One that was lent as a [dmabuf](crate::Connection::lend_dmabuf) has no bytes here: the program paints it as its
+/// driver has it, by a device or by a mapping of its own. All else is the same.
 ///
-/// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. Dropping it frees this
-/// program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
+/// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. Dropping it frees
+/// this program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
 /// connection's end.
 #[derive(Debug)]
 pub struct Region {
@@ -100,8 +100,8 @@ impl Region {
         Ok(())
     }
 
-    /// Lends the memory to its connection for as long as `work` takes, which is given the region's id and must return after the
-    /// daemon's reply.
+    /// Lends the memory to its connection for as long as `work` takes, which is given the region's id and must return
+    /// after the daemon's reply.
     pub(crate) fn lend<T>(
         &mut self,
         connection: u64,

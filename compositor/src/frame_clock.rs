@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!          damage            composed             vblank
-//!  Idle ───begin()──▶ Composing ──commit()──▶ Committed ──flip()──▶ Idle
+//!  Idle ───begin()──▶ Composing ──commit()──▶ Committed ──flip()──▶ Idle, or Resting for a while
 //! ```
 //!
 //! There is at most one frame under way. What is drawn while it is composed or waits for its vblank is in the next.
@@ -12,8 +12,8 @@
 //!
 //! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's. A
 //! driven one is told of them, by the display's flip events. Where the driver has no vblanks, these come at once: after
-//! such an event the clock rests until the next vblank of a grid of its own. It also rests after a frame that the display
-//! has refused.
+//! such an event the clock rests until the next vblank of a grid of its own. It also rests after a frame that the
+//! display has refused.
 
 /// How long a clock rests after the display has refused a frame, in nanoseconds.
 pub const AFTER_REFUSAL: u64 = 1_000_000_000;
@@ -136,8 +136,8 @@ impl FrameClock {
         }
     }
 
-    /// The display tells that the committed frame has come on the glass, at this time, with the vblank of this number, or
-    /// with none. What that means for those who wait for it.
+    /// The display tells that the committed frame has come on the glass, at this time, with the vblank of this number,
+    /// or with none. What that means for those who wait for it.
     pub fn flipped(&mut self, sequence: Option<u64>, time: u64) -> Flip {
         if let Some(sequence) = sequence {
             self.state = State::Idle;

@@ -4,9 +4,9 @@
 //! Data flows one way: socket → decode → queue by priority → slices of work into a layer → reply; layers → frame →
 //! display. Each of these is a room with one door, and uses only rooms above it, in this order:
 //!
-//! 1. [`memory`]: mapping, seals, fences, the SIGBUS guard, layer storage
-//! 2. [`policy`]: credentials and configuration to limits. Pure
-//! 3. [`scene`]: layers, stacking, damage. Plain data
+//! 1. [`memory`]: mapping, seals, fences, the SIGBUS guard, layer storage, the helper thread
+//! 2. [`policy`]: credentials and configuration to limits; how outputs are to be. Pure
+//! 3. [`scene`]: layers, stacking, damage, which outputs show which layers. Plain data
 //! 4. [`queue`]: priority, inheritance, turns. Pure
 //! 5. [`frame`]: a snapshot and a rectangle of it to blits. Pure
 //! 6. [`work`]: a request or a frame as something that can be stepped by a budget and resumed
@@ -15,6 +15,7 @@
 //! 9. [`session`]: the VT that the daemon is on, and when it may have the card
 //! 10. [`client`]: one connection, its limits, its replies
 //! 11. [`server`]: owns the rooms and moves values between them
+//! 12. main: arguments, logging, run, exit code
 //!
 //! [`clock`] is no room: it is what time it is.
 

@@ -168,8 +168,8 @@ fn configuration(path: Option<&Path>) -> Result<Config, Box<dyn Display>> {
     Config::parse(&text, own_user, &System).map_err(|fault| of_file(&fault))
 }
 
-/// Every connection takes a descriptor, some more while its regions are made, and one for each of its dmabufs: as many as
-/// the kernel lets this process have.
+/// Every connection takes a descriptor, some more while its regions are made, and one for each of its dmabufs: as many
+/// as the kernel lets this process have.
 fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));

@@ -1,5 +1,5 @@
-//! The daemon under a service manager, whose part the tests play: they make the socket, and are told when it is ready and
-//! when it stops (sd_listen_fds(3), sd_notify(3)).
+//! The daemon under a service manager, whose part the tests play: they make the socket, and are told when it is ready
+//! and when it stops (sd_listen_fds(3), sd_notify(3)).
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;

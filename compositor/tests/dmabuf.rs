@@ -1,5 +1,5 @@
-//! Regions of dmabuf memory, in a guest that has drivers which make some: every one of them is drawn from and captured into,
-//! and no fence that is withheld costs anybody but whoever drew from it.
+//! Regions of dmabuf memory, in a guest that has drivers which make some: every one of them is drawn from and captured
+//! into, and no fence that is withheld costs anybody but whoever drew from it.
 
 mod device_memory;
 mod fixture;

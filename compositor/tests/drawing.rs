@@ -11,8 +11,8 @@ use fixture::{Fixture, PERIOD, Random, START, Shared, capture, draw, fill, layer
 
 const BACKGROUND: u32 = OPAQUE;
 
-/// Draws a random picture of a format, at an odd stride and offset where the format lets it, and compares every pixel of
-/// the layer and of the output with what a reader of drm_fourcc.h would expect.
+/// Draws a random picture of a format, at an odd stride and offset where the format lets it, and compares every pixel
+/// of the layer and of the output with what a reader of drm_fourcc.h would expect.
 fn check_format(format: Format, operator: Operator, opacity: u8) {
     const WIDTH: u32 = 61;
     const HEIGHT: u32 = 37;

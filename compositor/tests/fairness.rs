@@ -1,5 +1,5 @@
-//! What one client asks for keeps another waiting for no longer than a slice, or a quantum; and what a client leaves lying
-//! costs the daemon little. Counted in turns of the loop and in slices, never in time.
+//! What one client asks for keeps another waiting for no longer than a slice, or a quantum; and what a client leaves
+//! lying costs the daemon little. Counted in turns of the loop and in slices, never in time.
 
 mod fixture;
 

@@ -1,8 +1,8 @@
 //! No frame and no capture ever holds part of a request or of a batch, whatever else is going on.
 //!
 //! The screen is tiled with layers. Every request paints a whole tile in one colour of its own, and every batch paints
-//! two tiles of one client in the same one. So a whole picture has tiles of one colour each, and pairs of equal colour. The
-//! test moves the server on by single slices and does something random between any two of them.
+//! two tiles of one client in the same one. So a whole picture has tiles of one colour each, and pairs of equal colour.
+//! The test moves the server on by single slices and does something random between any two of them.
 
 mod fixture;
 

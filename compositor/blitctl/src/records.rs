@@ -27,8 +27,8 @@ pub(crate) struct Output {
     height: u32,
     /// How many frames it shows in a second, in thousandths.
     refresh_millihertz: u32,
-    /// How pictures are turned on their way to the screen, as the protocol numbers it: 0 to 3 quarters counter-clockwise,
-    /// 4 to 7 the same after left and right are exchanged.
+    /// How pictures are turned on their way to the screen, as the protocol numbers it: 0 to 3 quarters
+    /// counter-clockwise, 4 to 7 the same after left and right are exchanged.
     transform: u8,
     /// Where it is in the space that it shares with other outputs, as `[x, y]`; null where it shares none.
     place: Option<(i32, i32)>,

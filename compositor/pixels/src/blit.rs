@@ -113,8 +113,8 @@ impl Rows {
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
         let bytes = self.to.width() as usize * 4;
         for (from, to) in self.addresses(source, target) {
-            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. Views do not say
-            // that their memory is theirs alone, so the copy allows the rows to overlap.
+            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. Views do not
+            // say that their memory is theirs alone, so the copy allows the rows to overlap.
             unsafe { from.copy_to(to, bytes) };
         }
     }

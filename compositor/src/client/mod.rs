@@ -29,9 +29,9 @@ const MOST_UNSENT: usize = 256 * 1024;
 /// Bytes of messages that wait in the queue, above which nothing more is read.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// Descriptors of requests that wait in the queue, above which nothing more is read. With those of a message on its way,
-/// the socket's own and a fence that is waited for, no connection makes the daemon hold more than a dozen, but for its
-/// dmabufs, which have a limit of their own.
+/// Descriptors of requests that wait in the queue, above which nothing more is read. With those of a message on its
+/// way, the socket's own and a fence that is waited for, no connection makes the daemon hold more than a dozen, but for
+/// its dmabufs, which have a limit of their own.
 const MOST_DESCRIPTORS: usize = 4;
 
 /// A request on its way into the queue.
@@ -368,8 +368,8 @@ impl Client {
         self.is_welcome |= matches!(reply, Reply::Welcome(_));
     }
 
-    /// The outputs have changed, of which it is told with what is sent next. However often they change until then, it is
-    /// told once.
+    /// The outputs have changed, of which it is told with what is sent next. However often they change until then, it
+    /// is told once.
     pub const fn outputs_changed(&mut self) {
         self.has_pulse = true;
     }

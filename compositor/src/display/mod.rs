@@ -3,6 +3,9 @@
 //! - [`output`]: one screen: its buffers, what is stale in each, its frame clock.
 //! - [`kms`]: screens of a DRM card.
 //! - headless, here: memory instead of a screen, and a timer for a vblank. The same code as for a screen otherwise.
+//!
+//! An *output* is what clients and the scene know. Its *head* is the card's part of it: connector, CRTC, plane, and the
+//! buffers as the card knows them. Both have the output's number, and share the buffers' storage.
 
 pub mod kms;
 pub mod output;
@@ -167,7 +170,7 @@ impl Display {
         }
     }
 
-    /// Lets somebody else drive the card.
+    /// Lets another program be the card's master. Nothing is shown until [`acquire`](Self::acquire).
     pub fn release(&mut self) {
         match self {
             Self::Kms(kms) => kms.release(),
@@ -175,10 +178,10 @@ impl Display {
         }
     }
 
-    /// Drives the card again. Every screen is lit anew with its next picture.
+    /// Becomes the card's master again. Every screen is lit anew with its next picture.
     ///
     /// # Errors
-    /// Somebody else drives it.
+    /// Another program is its master.
     pub fn acquire(&mut self) -> Result<(), KmsError> {
         match self {
             Self::Kms(kms) => kms.acquire(),

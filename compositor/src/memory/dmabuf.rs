@@ -119,15 +119,15 @@ impl Dmabuf {
         alarm.bound(|| self.sync(flags(access) | ioctl::END))
     }
 
-    /// Makes what the CPU has written reach the device, of a buffer that the daemon has allocated and maps: nobody else puts
-    /// fences on it, so nothing is waited for.
+    /// Makes what the CPU has written reach the device, of a buffer that the daemon has allocated and maps: nobody else
+    /// puts fences on it, so nothing is waited for.
     pub(super) fn flush(&self) -> nix::Result<()> {
         self.sync(ioctl::READ_WRITE | ioctl::END)?;
         self.sync(ioctl::READ_WRITE | ioctl::START)
     }
 
-    /// What has to signal before it may be touched: a snapshot of its fences, where the kernel makes one (Linux 6.0) and
-    /// there is a descriptor left for it; else the dmabuf itself, whose fences may then become more.
+    /// What has to signal before it may be touched: a snapshot of its fences, where the kernel makes one (Linux 6.0)
+    /// and there is a descriptor left for it; else the dmabuf itself, whose fences may then become more.
     fn fence(&self, access: Access) -> Fence {
         let mut argument = ioctl::ExportSyncFile { flags: flags(access), descriptor: -1 };
         // SAFETY: the argument is what the kernel's header says, and lives until the call returns.
@@ -147,8 +147,8 @@ impl Dmabuf {
     }
 }
 
-/// Reading waits for those who write, writing for everybody. What is written need not be whole lines of a cache, so that
-/// these are read as well.
+/// Reading waits for those who write, writing for everybody. What is written need not be whole lines of a cache, so
+/// that these are read as well.
 const fn flags(access: Access) -> u32 {
     match access {
         Access::Read => ioctl::READ,

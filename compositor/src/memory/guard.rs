@@ -46,8 +46,8 @@ pub(super) unsafe fn guarded<T>(address: usize, length: usize, operate: impl FnO
     struct Disarm;
     impl Drop for Disarm {
         fn drop(&mut self) {
-            // The handler runs in the middle of `operate`, which the compiler cannot see: no access to the memory may be
-            // moved past the arming or the disarming, and what the handler has noted must be read anew.
+            // The handler runs in the middle of `operate`, which the compiler cannot see: no access to the memory may
+            // be moved past the arming or the disarming, and what the handler has noted must be read anew.
             compiler_fence(Ordering::SeqCst);
             ARMED.set((0, 0));
             compiler_fence(Ordering::SeqCst);

@@ -1,10 +1,11 @@
 //! The one helper thread: it does what the kernel may take long over, since the loop has no time to spare.
 //!
 //! - It gives mappings back: munmap of some tens of megabytes takes milliseconds, as that of many small ones does.
-//! - It does everything with dmabufs that their drivers may wait in: mapping them, and beginning and ending to touch them.
+//! - It does everything with dmabufs that their drivers may wait in: mapping them, and beginning and ending to touch
+//!   them.
 //!
-//! Each kind has a queue of its own, and they take turns: neither piles up behind the other. No job waits for what a client
-//! may withhold, so one dmabuf whose fence never signals keeps the others waiting for a millisecond or two.
+//! Each kind has a queue of its own, and they take turns: neither piles up behind the other. No job waits for what a
+//! client may withhold, so one dmabuf whose fence never signals keeps the others waiting for a millisecond or two.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -164,7 +165,7 @@ impl Job {
     }
 }
 
-/// What the thread lives as long as.
+/// The thread runs for as long as somebody has this, and then ends.
 #[derive(Debug)]
 pub(super) struct Handle(Arc<Shared>);
 

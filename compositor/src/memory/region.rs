@@ -169,9 +169,9 @@ enum Origin {
     Sealed,
     /// The client's, and it may take it away.
     Unsealed,
-    /// A device's. The pages of udmabuf and of the heaps stay, but those of many cards do not: panfrost and msm free what
-    /// their user has marked as not needed (MADVISE), and TTM gives none of a card that is gone; the fault is a SIGBUS then
-    /// (`drm_gem_shmem_fault`, `msm_gem_fault`, `ttm_bo_vm_fault_reserved`).
+    /// A device's. The pages of udmabuf and of the heaps stay, but those of many cards do not: panfrost and msm free
+    /// what their user has marked as not needed (MADVISE), and TTM gives none of a card that is gone; the fault is a
+    /// SIGBUS then (`drm_gem_shmem_fault`, `msm_gem_fault`, `ttm_bo_vm_fault_reserved`).
     Device,
     /// The daemon's.
     Held,
@@ -203,8 +203,9 @@ impl Region {
         unmapper: &Unmapper,
     ) -> Result<Self, RegionError> {
         let unmappable = |source, hint| RegionError::NotMappable { region: id, source, hint };
-        // Nothing but memory, even where policy lets what is not sealed in: a page of another file may never come (FUSE),
-        // and huge pages are mapped and unmapped by other rules than the guard's and fault when their pool is empty.
+        // Nothing but memory, even where policy lets what is not sealed in: a page of another file may never come
+        // (FUSE), and huge pages are mapped and unmapped by other rules than the guard's and fault when their pool is
+        // empty.
         let system = fstatfs(descriptor).map_err(|errno| unmappable(errno.into(), ""))?;
         if system.filesystem_type() != TMPFS_MAGIC {
             let source = std::io::Error::new(std::io::ErrorKind::Unsupported, "it is not memory of tmpfs");

@@ -86,8 +86,9 @@ impl Storage {
         Ok(Self { mapping: Mapping::new(map, unmapper), layout })
     }
 
-    /// A picture in a buffer that a device's driver has allocated for the daemon: its `width` and `height` at the start of
-    /// the buffer's dmabuf, with rows of `stride` bytes. What is drawn reaches the device with [`flush`](Self::flush).
+    /// A picture in a buffer that a device's driver has allocated for the daemon: its `width` and `height` at the start
+    /// of the buffer's dmabuf, with rows of `stride` bytes. What is drawn reaches the device with
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
     /// What the kernel says.

@@ -22,8 +22,8 @@ pub struct Credentials {
     pub gid: u32,
 }
 
-/// The highest priority of a request, of users of whom nothing else is said. Whoever floods at a priority keeps all lower
-/// ones waiting, so the upper half is for those whom the configuration trusts.
+/// The highest priority of a request, of users of whom nothing else is said. Whoever floods at a priority keeps all
+/// lower ones waiting, so the upper half is for those whom the configuration trusts.
 const DEFAULT_CEILING: Priority = match Priority::new(31) {
     Ok(priority) => priority,
     Err(_) => Priority::DEFAULT,
@@ -118,7 +118,8 @@ impl Overrides {
 /// Who may what.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// The user that the daemon runs as: it, and root, may capture outputs and use all priorities unless told otherwise.
+    /// The user that the daemon runs as: it, and root, may capture outputs and use all priorities unless told
+    /// otherwise.
     pub own_user: u32,
     /// For everybody.
     pub everybody: Overrides,

@@ -1,8 +1,8 @@
 //! Which outputs show which layers: those of their own, and those that reach over from a neighbour.
 //!
-//! Outputs that have a place share one space, as those of a Wayland compositor do. A layer goes on across the edge of its
-//! output on whichever others lie there; two at the same place show the same. An output without a place shows its own
-//! layers only.
+//! Outputs that have a place share one space, as those of a Wayland compositor do. A layer goes on across the edge of
+//! its output on whichever others lie there; two at the same place show the same. An output without a place shows its
+//! own layers only.
 //!
 //! Layers of output [`FIRST`] follow the first output, whichever that is: they are there before any screen is, and stay
 //! when the first is unplugged and another takes its part.

@@ -1,6 +1,6 @@
 //! The socket that clients connect to: where it is, who may open it, and that it goes when the daemon does. A service
-//! manager may have made it already (sd_listen_fds(3)): then it is the manager's, with the permissions that it has there,
-//! and stays.
+//! manager may have made it already (sd_listen_fds(3)): then it is the manager's, with the permissions that it has
+//! there, and stays.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Permissions};
@@ -162,8 +162,9 @@ impl Drop for Listener {
     }
 }
 
-/// A listening socket at `path`. It is made under another name in the same folder, and comes to its place when it listens and
-/// has its permissions: whoever finds it there is let in or kept out as he should be, and never finds nobody listening.
+/// A listening socket at `path`. It is made under another name in the same folder, and comes to its place when it
+/// listens and has its permissions: whoever finds it there is let in or kept out as he should be, and never finds
+/// nobody listening.
 fn make(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let mut hidden = OsString::from(".");
     hidden.push(path.file_name().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! Which outputs there are, and what comes of it when one comes or goes: layers stay what they are, clients are told, and
-//! what is left shows what it should.
+//! Which outputs there are, and what comes of it when one comes or goes: layers stay what they are, clients are told,
+//! and what is left shows what it should.
 
 use super::Server;
 use crate::display::Change;

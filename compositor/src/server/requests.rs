@@ -243,8 +243,8 @@ fn check_band(band: Band) -> Result<(), WorkError> {
     Err(WorkError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
 }
 
-/// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory one
-/// still can: the second is only allocated when it is needed.
+/// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory
+/// one still can: the second is only allocated when it is needed.
 fn layer_usage(width: u32, height: u32) -> Usage {
     Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
 }

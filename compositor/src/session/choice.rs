@@ -19,8 +19,8 @@ pub enum Choice {
     StandardInput(u16),
 }
 
-/// The VT's number, where a device is one: major 4, minors 1 to 63 (the kernel's Documentation/admin-guide/devices.txt; minor 0
-/// is whichever is in front, those from 64 on are serial lines).
+/// The VT's number, where a device is one: major 4, minors 1 to 63 (the kernel's Documentation/admin-guide/devices.txt;
+/// minor 0 is whichever is in front, those from 64 on are serial lines).
 pub fn vt_number(device: DeviceNumber) -> Option<u16> {
     match device {
         (4, minor @ 1..=63) => u16::try_from(minor).ok(),
@@ -28,8 +28,8 @@ pub fn vt_number(device: DeviceNumber) -> Option<u16> {
     }
 }
 
-/// The choice of somebody who has said `named`, where standard input is this device. There is none where it is a terminal that
-/// blitd runs in the background of: such a VT is the shell's.
+/// The choice of somebody who has said `named`, where standard input is this device. There is none where it is a
+/// terminal that blitd runs in the background of: such a VT is the shell's.
 pub fn choose(named: Option<&Path>, standard_input: Option<DeviceNumber>) -> Choice {
     match named {
         Some(path) if path == Path::new(NONE) => Choice::None,
@@ -38,8 +38,8 @@ pub fn choose(named: Option<&Path>, standard_input: Option<DeviceNumber>) -> Cho
     }
 }
 
-/// Whether something will start blitd again after a crash: systemd says the process number of what it has started itself
-/// (`SYSTEMD_EXEC_PID`, systemd.exec(5)); blitd's parents' and children's is another.
+/// Whether something will start blitd again after a crash: systemd says the process number of what it has started
+/// itself (`SYSTEMD_EXEC_PID`, systemd.exec(5)); blitd's parents' and children's is another.
 pub fn is_supervised(exec_pid: Option<&str>, own: u32) -> bool {
     exec_pid.and_then(|text| text.parse().ok()) == Some(own)
 }

@@ -1,5 +1,6 @@
-//! The keeper: a small process that outlives blitd by a moment. Where blitd has ended without giving the VT back, such as by
-//! SIGKILL, the keeper does so. It is blitd's own program, started by another argument, and sleeps until blitd is gone.
+//! The keeper: a small process that outlives blitd by a moment. Where blitd has ended without giving the VT back, such
+//! as by SIGKILL, the keeper does so. It is blitd's own program, started by another argument, and sleeps until blitd is
+//! gone.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,8 +16,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::vt::{Vt, VtError};
 
-/// The command of blitd's that runs a keeper. It is followed by blitd's process number, the VT's file and the number of the VT
-/// that is to come to the front.
+/// The command of blitd's that runs a keeper. It is followed by blitd's process number, the VT's file and the number of
+/// the VT that is to come to the front.
 pub const COMMAND: &str = "keep-vt";
 
 /// What is running: found there even where its file has been replaced (proc_pid_exe(5)).
@@ -62,22 +63,22 @@ impl Drop for Keeper {
     }
 }
 
-/// Waits for the end of blitd, which is this process's parent and has this number, and gives the VT back. Call it in a process
-/// of its own: it takes no signal any more.
+/// Waits for the end of blitd, which is this process's parent and has this number, and gives the VT back. Call it in a
+/// process of its own: it takes no signal any more.
 ///
 /// # Errors
 /// Why it cannot.
 pub fn keep(process: i32, vt: &Path, previous: u16) -> Result<(), KeeperError> {
     let failed = |source| KeeperError::Waiting { process, source };
-    // Whoever ends all programs of this name means blitd; and the kernel stops those who change the terminal of others, unless
-    // they block SIGTTOU.
+    // Whoever ends all programs of this name means blitd; and the kernel stops those who change the terminal of others,
+    // unless they block SIGTTOU.
     SigSet::all().thread_block().map_err(|errno| failed(errno.into()))?;
     let pid = Pid::from_raw(process).ok_or_else(|| failed(Errno::ESRCH.into()))?;
     match pidfd_open(pid, PidfdFlags::empty()) {
         // The number is blitd's for as long as blitd is the parent.
         Ok(blitd) if getppid().as_raw() == process => {
-            // A descriptor of a process is readable when it has ended and all of its files are closed (pidfd_open(2)); so the
-            // card is free, and the terminal of its session is hung up.
+            // A descriptor of a process is readable when it has ended and all of its files are closed (pidfd_open(2));
+            // so the card is free, and the terminal of its session is hung up.
             let mut ended = [PollFd::new(blitd.as_fd(), PollFlags::POLLIN)];
             while let Err(errno) = poll(&mut ended, PollTimeout::NONE) {
                 if errno != Errno::EINTR {

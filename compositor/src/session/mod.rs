@@ -6,9 +6,9 @@
 //! - [`vt`]: the ioctls of a VT.
 //! - [`keeper`]: gives the VT back where blitd ends without doing so.
 //!
-//! Here: what the server deals with. The kernel tells by signals who is to have the glass ([`Session::follow`]); the server
-//! gives up the card, and says [`Session::release`]; or asks for it again, and says [`Session::asked`]. Where there is
-//! no VT, blitd has the glass from start to end.
+//! Here: what the server deals with. The kernel tells by signals who is to have the glass ([`Session::follow`]); the
+//! server gives up the card, and says [`Session::release`]; or asks for it again, and says [`Session::asked`]. Where
+//! there is no VT, blitd has the glass from start to end.
 
 pub mod choice;
 pub mod keeper;
@@ -33,8 +33,9 @@ use keeper::Keeper;
 use state::State;
 use vt::{Vt, VtError};
 
-/// The kernel sends this when the VT has come to the front. Its number is the lower one: of two signals that wait, signalfd
-/// gives that first (`next_signal`, kernel/signal.c), and where both wait, the VT has come first and has to go again.
+/// The kernel sends this when the VT has come to the front. Its number is the lower one: of two signals that wait,
+/// signalfd gives that first (`next_signal`, kernel/signal.c), and where both wait, the VT has come first and has to go
+/// again.
 const ACQUIRE: Signal = Signal::SIGUSR1;
 
 /// The kernel sends this when another VT is to come to the front, and waits for [`Session::release`].
@@ -101,8 +102,8 @@ impl Session {
         Self { vt: None, is_supervised: false, taken: None, state: State::Front, is_told: false }
     }
 
-    /// Opens the tty that is named, or the VT that blitd was started on, and changes nothing. Where blitd `is_supervised`,
-    /// something will start it again after a crash, and the VT is left to that.
+    /// Opens the tty that is named, or the VT that blitd was started on, and changes nothing. Where blitd
+    /// `is_supervised`, something will start it again after a crash, and the VT is left to that.
     ///
     /// # Errors
     /// The tty cannot be opened, or is no VT, or belongs to a shell that waits for its next line.
@@ -116,8 +117,8 @@ impl Session {
         Ok(Self { vt, is_supervised, taken: None, state: State::Front, is_told: false })
     }
 
-    /// Takes the VT, where there is one, and asks for it to come to the front. Call it in the main thread, while every other
-    /// blocks all signals.
+    /// Takes the VT, where there is one, and asks for it to come to the front. Call it in the main thread, while every
+    /// other blocks all signals.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -144,7 +145,8 @@ impl Session {
         Ok(())
     }
 
-    /// Waits for the VT to come to the front after it has been taken; says whether it has. There may be none.
+    /// Waits for the VT to come to the front after it has been taken, for 5 s at the most. Says whether it has; where
+    /// there is no VT, it has not.
     pub fn wait_for_front(&self) -> bool {
         let Some(taken) = &self.taken else { return false };
         let mut signal = [PollFd::new(taken.signals.as_fd(), PollFlags::POLLIN)];

@@ -1,10 +1,10 @@
 //! Mutes a terminal: nothing that is typed gets anywhere, while the kernel still acts on Ctrl-Alt-Fn.
 //!
-//! The keyboard mode `K_OFF`, which others use, also turns off Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c), and blitd reads no input
-//! that could replace it. Another line discipline the kernel does not allow on a VT (`con_ldisc_ok`, vt.c). So the
-//! terminal is in canonical mode, in which a reader gets whole lines only, and no line ever ends: returns stay returns, which end
-//! none, line feeds become returns, and no other character stands for an end. No character is a signal, and nothing is echoed. A line
-//! that grows too long loses its end (`n_tty_receive_buf_common`, n_tty.c).
+//! The keyboard mode `K_OFF`, which others use, also turns off Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c), and blitd reads
+//! no input that could replace it. Another line discipline the kernel does not allow on a VT (`con_ldisc_ok`, vt.c). So
+//! the terminal is in canonical mode, in which a reader gets whole lines only, and no line ever ends: returns stay
+//! returns, which end none, line feeds become returns, and no other character stands for an end. No character is a
+//! signal, and nothing is echoed. A line that grows too long loses its end (`n_tty_receive_buf_common`, n_tty.c).
 
 use std::os::fd::BorrowedFd;
 
@@ -58,8 +58,8 @@ pub fn mute(terminal: BorrowedFd<'_>) -> nix::Result<()> {
     tcsetattr(terminal, SetArg::TCSANOW, &muted(tcgetattr(terminal)?))
 }
 
-/// Makes a muted terminal usable, and forgets what has been typed. One that a program has set up for itself meanwhile is left
-/// alone.
+/// Makes a muted terminal usable, and forgets what has been typed. One that a program has set up for itself meanwhile
+/// is left alone.
 ///
 /// # Errors
 /// The kernel refuses.

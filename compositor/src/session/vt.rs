@@ -20,8 +20,8 @@ use super::mute::{mute, unmute};
 const KD_TEXT: i32 = 0;
 /// The kernel leaves the screen alone (linux/kd.h).
 const KD_GRAPHICS: i32 = 1;
-/// What is typed becomes characters of the keyboard's own character set, or of Unicode (linux/kd.h). In any other mode the
-/// kernel does not act on Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c).
+/// What is typed becomes characters of the keyboard's own character set, or of Unicode (linux/kd.h). In any other mode
+/// the kernel does not act on Ctrl-Alt-Fn (`kbd_keycode`, keyboard.c).
 const K_XLATE: i32 = 1;
 const K_UNICODE: i32 = 3;
 /// The kernel switches by itself (linux/vt.h).
@@ -105,8 +105,8 @@ pub struct Vt {
     number: u16,
 }
 
-/// The device number of a file, where it is a terminal that this process is in the foreground of, or one that is not its
-/// controlling terminal.
+/// The device number of a file, where it is a terminal that this process is in the foreground of, or one that is not
+/// its controlling terminal.
 pub fn terminal(file: BorrowedFd<'_>) -> Option<DeviceNumber> {
     let status = nix::sys::stat::fstat(file).ok()?;
     is_foreground(file).then(|| (major(status.st_rdev), minor(status.st_rdev)))
@@ -162,8 +162,8 @@ impl Vt {
         self.number
     }
 
-    /// Calls the kernel. Where the tty has been hung up meanwhile, as a getty does that begins on it, the descriptor is dead
-    /// while the VT is as it was: it is opened again.
+    /// Calls the kernel. Where the tty has been hung up meanwhile, as a getty does that begins on it, the descriptor is
+    /// dead while the VT is as it was: it is opened again.
     fn call(
         &mut self,
         what: &'static str,
@@ -203,8 +203,8 @@ impl Vt {
         self.call("switching", |tty| unsafe { requests::vt_activate(tty.as_raw_fd(), number.into()) })
     }
 
-    /// Mutes the keyboard, has the kernel ask by the signal `release` before it switches away and tell by the signal `acquire`
-    /// when it has switched here, and sets graphics mode.
+    /// Mutes the keyboard, has the kernel ask by the signal `release` before it switches away and tell by the signal
+    /// `acquire` when it has switched here, and sets graphics mode.
     ///
     /// # Errors
     /// The kernel refuses; what has been done until then is for [`restore`](Self::restore).

@@ -1,8 +1,8 @@
 //! A snapshot of layers put together, on a screen or in a client's region.
 //!
 //! Where nothing blends, layers are copied straight to the target. Where something does, and where the target has
-//! another format or hangs on its side, pixels pass through a span that fits the cache: targets are written in whole runs
-//! and never read.
+//! another format or hangs on its side, pixels pass through a span that fits the cache: targets are written in whole
+//! runs and never read.
 
 use std::rc::Rc;
 
@@ -112,8 +112,8 @@ impl Composition {
         self.bytes
     }
 
-    /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what it
-    /// has cost, and what is left of the part.
+    /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what
+    /// it has cost, and what is left of the part.
     ///
     /// # Errors
     /// The memory that it wrote into went away.

@@ -9,8 +9,8 @@ use super::composition::{Composition, SPAN};
 use crate::memory::region::RegionError;
 use crate::memory::storage::Storage;
 
-/// Pixels that are settled before they are overwritten are settled in whole tiles of this side. Composing more than that
-/// is always right, and many small writes leave few rectangles behind.
+/// Pixels that are settled before they are overwritten are settled in whole tiles of this side. Composing more than
+/// that is always right, and many small writes leave few rectangles behind.
 const TILE: i32 = 64;
 
 /// The number of a composition: those that began later have higher ones.
@@ -65,8 +65,8 @@ impl Compositions {
         id
     }
 
-    /// Goes on with a composition, with blits of about `budget` bytes; says how many bytes of the target have been written
-    /// in all. At its end it is taken out. `None` where there is none with this number.
+    /// Goes on with a composition, with blits of about `budget` bytes; says how many bytes of the target have been
+    /// written in all. At its end it is taken out. `None` where there is none with this number.
     ///
     /// # Errors
     /// The memory that it wrote into went away; it is taken out.
@@ -85,8 +85,8 @@ impl Compositions {
         Some(result.map(|()| (Step::Finished, bytes)))
     }
 
-    /// Composes whatever still depends on `pixels` of `storage`, which are about to be overwritten, as far as the budget
-    /// goes. True when nothing does any more.
+    /// Composes whatever still depends on `pixels` of `storage`, which are about to be overwritten, as far as the
+    /// budget goes. True when nothing does any more.
     pub fn settle(&mut self, storage: &Rc<Storage>, pixels: Rectangle, budget: &mut u64) -> bool {
         for running in &mut self.running {
             let places: Vec<Rectangle> = running.composition.places_of(storage).collect();

@@ -1,7 +1,7 @@
 //! Touching dmabufs with the CPU: all that a request names have begun before its first pixel, and end after its last.
 //!
-//! One at a time: what others see of a client that withholds its fences is one short job of the helper thread, not one for
-//! each of its buffers.
+//! One at a time: what others see of a client that withholds its fences is one short job of the helper thread, not one
+//! for each of its buffers.
 
 use blitd_protocol::image::Image;
 use blitd_protocol::request::{Entry, Request};

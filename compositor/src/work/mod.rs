@@ -12,10 +12,10 @@
 //! **What lands, lands at once.** An operation that fits one slice is drawn in place. A longer one, and every batch, is
 //! drawn into the spare storage of its layers, and these are swapped in together at the end.
 //!
-//! **What is read, is read before it is overwritten.** A composition shows its layers as they were when it began. Before
-//! work writes pixels that a composition has still to read, these are composed first, on the writer's budget: where that
-//! is more than a slice, the writer goes on in its next one. No composition needs a copy of a layer, none has to wait, and
-//! none has to begin anew.
+//! **What is read, is read before it is overwritten.** A composition shows its layers as they were when it began.
+//! Before work writes pixels that a composition has still to read, these are composed first, on the writer's budget:
+//! where that is more than a slice, the writer goes on in its next one. No composition needs a copy of a layer, none
+//! has to wait, and none has to begin anew.
 
 pub mod composition;
 pub mod compositions;
@@ -29,10 +29,10 @@ use blitd_protocol::image::{Format, ImageError};
 use crate::memory::region::RegionError;
 use crate::memory::storage::StorageError;
 
-/// About how many bytes of pixels a slice writes, those of layers that blend into each other each for itself; and so how
-/// long an urgent request waits for whatever is being done: some 15 to 60 microseconds where the memory is there. Smaller
-/// ones cost more in looking around than they save. Everything counts for some bytes at the least, so that thousands of
-/// tiny operations are no slice either.
+/// About how many bytes of pixels a slice writes, those of layers that blend into each other each for itself; and so
+/// how long an urgent request waits for whatever is being done: some 15 to 60 microseconds where the memory is there.
+/// Smaller ones cost more in looking around than they save. Everything counts for some bytes at the least, so that
+/// thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
 /// Whether there is more to do.

@@ -104,7 +104,8 @@ impl Paint {
         self.path
     }
 
-    /// Goes on, writing about `budget` bytes, or one row, and as much again for compositions that have to be settled before.
+    /// Goes on, writing about `budget` bytes, or one row, and as much again for compositions that have to be settled
+    /// before.
     ///
     /// # Errors
     /// It ends here, and nothing of it lands.

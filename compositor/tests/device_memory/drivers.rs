@@ -49,8 +49,8 @@ fn a_driver_that_takes_its_time_stops_no_other_memory() {
     }
 }
 
-/// What has been drawn is in its layer, whatever the driver says afterwards; what has been captured may not have come to
-/// where devices see it.
+/// What has been drawn is in its layer, whatever the driver says afterwards; what has been captured may not have come
+/// to where devices see it.
 #[test]
 fn a_driver_that_refuses_at_the_end_is_an_error_of_a_capture() {
     let _alone = alone();

@@ -1,5 +1,5 @@
-//! Steps in between a system call and what it does, by a filter of seccomp(2) on this thread and on those that it starts
-//! from then on: the helper thread of a daemon that is started after it. Each test has a thread of its own.
+//! Steps in between a system call and what it does, by a filter of seccomp(2) on this thread and on those that it
+//! starts from then on: the helper thread of a daemon that is started after it. Each test has a thread of its own.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -83,8 +83,8 @@ fn batches(stand: &mut Stand) {
     untouched(stand, &mut client);
 }
 
-/// As many rectangles as can be made of one batch: stripes across stripes. What it costs to keep account of them must not
-/// grow with their number squared, or the daemon stands still.
+/// As many rectangles as can be made of one batch: stripes across stripes. What it costs to keep account of them must
+/// not grow with their number squared, or the daemon stands still.
 fn stripes(stand: &mut Stand) {
     const SIDE: u32 = 512;
     let mut client = stand.fixture.client("stripes");

@@ -332,7 +332,8 @@ pub(crate) fn anything() -> File {
     File::open("/dev/null").unwrap()
 }
 
-/// A valid request of every kind but hello, in an order in which all of them are done; region 1 is shared, region 2 held.
+/// A valid request of every kind but hello, in an order in which all of them are done; region 1 is shared, region 2
+/// held.
 pub(crate) fn every_request() -> Vec<Request<'static>> {
     let side = 16;
     let image = packed(1, side, side, Format::Xrgb8888);

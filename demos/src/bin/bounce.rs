@@ -25,7 +25,8 @@ struct Arguments {
     /// Ends after so many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// Stands still after so many seconds of motion, always in the same way, and says so; the picture stays until the end
+    /// Stands still after so many seconds of motion, always in the same way, and says so; the picture stays until the
+    /// end
     #[arg(long, value_name = "N", value_parser = arguments::seconds)]
     stop_at: Option<Duration>,
     /// The size of the box in pixels
@@ -111,7 +112,8 @@ impl Measured {
         self.before = now;
     }
 
-    /// The one line of the end: `bounce: frames N rate HZ interval_p50_us N interval_p99_us N draw_p50_us N draw_p99_us N`.
+    /// The one line of the end: `bounce: frames N rate HZ interval_p50_us N interval_p99_us N draw_p50_us N draw_p99_us
+    /// N`.
     fn line(&mut self) -> String {
         let whole = self.intervals.sum().as_secs_f64();
         let rate = if whole > 0.0 { self.intervals.count() as f64 / whole } else { 0.0 };

@@ -1,5 +1,5 @@
-//! The demo on a display driver: the same still picture is drawn headless, here, and on vkms, in the guest, where it is read back
-//! from the hardware's side. The two must be equal to the pixel.
+//! The demo on a display driver: the same still picture is drawn headless, here, and on vkms, in the guest, where it is
+//! read back from the hardware's side. The two must be equal to the pixel.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long programs may take to draw their first picture.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Draws here, then there, and fails where one pixel is another; the last line is the path of the picture from the glass.
+/// Draws here, then there, and fails where one pixel is another; the last line is the path of the picture from the
+/// glass.
 pub(super) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     let programs = build_release(&PROGRAMS)?;
     let example = ["build", "--release", "--locked", "--package", "blitd", "--example", "glass"];
@@ -107,8 +108,8 @@ impl Still {
     }
 }
 
-/// Whether there are so many layers, and all of them are shown and have something on them, by what `blitctl layers --json`
-/// prints.
+/// Whether there are so many layers, and all of them are shown and have something on them, by what `blitctl layers
+/// --json` prints.
 fn are_drawn(layers: &str, count: usize) -> bool {
     layers.matches("\"visible\": true").count() == count && !layers.contains("\"draws\": 0,")
 }

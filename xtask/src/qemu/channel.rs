@@ -1,4 +1,5 @@
-//! What the program in the guest and its host say to each other over a serial port: one line of JSON each, the guest first.
+//! What the program in the guest and its host say to each other over a serial port: one line of JSON each, the guest
+//! first.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -18,7 +19,8 @@ pub(super) const SHARED: &str = "/run/host";
 /// What the guest asks of its host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// Is this picture, a file of the shared folder, on the glass of this head? In `spoiled` every pixel has to be another.
+    /// Is this picture, a file of the shared folder, on the glass of this head? In `spoiled` every pixel has to be
+    /// another.
     Shows { head: u32, picture: String, spoiled: Vec<Part> },
     /// Are these the pixels by which the last two pictures on the glass of this head differ, all of them and no other?
     Changed { head: u32, part: Part },

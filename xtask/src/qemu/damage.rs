@@ -1,5 +1,5 @@
-//! The driver is told what has changed, and copies just that: cirrus keeps a framebuffer in the machine's memory and copies it
-//! to the card's, where it can be spoiled behind the driver's back. What is not copied stays spoiled.
+//! The driver is told what has changed, and copies just that: cirrus keeps a framebuffer in the machine's memory and
+//! copies it to the card's, where it can be spoiled behind the driver's back. What is not copied stays spoiled.
 
 use std::fs;
 use std::process::Command;
@@ -17,8 +17,8 @@ const PART: Part = Part { x: 300, y: 200, width: 200, height: 100 };
 /// How many pixels are spoiled at once: as many as fill whole words.
 const SPOILED: usize = 4;
 
-/// The longest row that the card takes, in bytes (cirrus.c of the kernel, CIRRUS_MAX_PITCH). The driver leaves away the fourth
-/// byte of the pixels of longer ones.
+/// The longest row that the card takes, in bytes (cirrus.c of the kernel, CIRRUS_MAX_PITCH). The driver leaves away the
+/// fourth byte of the pixels of longer ones.
 const MOST_PITCH: usize = 0x1ff << 3;
 
 /// Changes a part, looks for what has changed on the glass, and for what has been copied there.
@@ -66,7 +66,8 @@ fn spoil(screen: &Screen, place: Part) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Where the card's memory is: the start of its first resource, the first number of this file (sysfs-pci.rst of the kernel).
+/// Where the card's memory is: the start of its first resource, the first number of this file (sysfs-pci.rst of the
+/// kernel).
 fn memory() -> Result<u64, TaskError> {
     let path = "/sys/class/drm/card0/device/resource";
     let text = fs::read_to_string(path).map_err(|source| TaskError::File { path: path.into(), source })?;

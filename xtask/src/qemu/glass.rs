@@ -35,8 +35,8 @@ impl Picture {
         Self { width: width as usize, height: height as usize, pixels: words.iter().map(pixel).collect() }
     }
 
-    /// A picture in the format of a colour PPM file (ppm(5) of Netpbm) as QEMU writes it: P6, width, height and 255, each
-    /// followed by one white space, then the pixels.
+    /// A picture in the format of a colour PPM file (ppm(5) of Netpbm) as QEMU writes it: P6, width, height and 255,
+    /// each followed by one white space, then the pixels.
     pub(super) fn parse(ppm: &[u8]) -> Option<Self> {
         let mut words = ppm.splitn(5, u8::is_ascii_whitespace);
         let mut word = || words.next();

@@ -1,5 +1,5 @@
-//! Screens come, change their size and go while the daemon runs: layers outlive it, and the picture is right after. The daemon
-//! is started with no screen plugged in.
+//! Screens come, change their size and go while the daemon runs: layers outlive it, and the picture is right after. The
+//! daemon is started with no screen plugged in.
 
 use blitd_client::{Connection, Layer};
 

@@ -40,8 +40,8 @@ pub(super) struct Card {
     pub(super) device: &'static str,
     /// The kernel's module that drives it.
     pub(super) driver: &'static str,
-    /// Width and height in pixels of the screens at its heads; 0 and 0 is none plugged in. Where there are none here, the card
-    /// has one head, and a screen is always plugged in.
+    /// Width and height in pixels of the screens at its heads; 0 and 0 is none plugged in. Where there are none here,
+    /// the card has one head, and a screen is always plugged in.
     pub(super) screens: &'static [(u16, u16)],
 }
 
@@ -69,8 +69,8 @@ impl Drop for Killed {
 }
 
 impl Machine {
-    /// Boots a machine that runs a shell command as root and then ends. The folder, which must be empty, is the command's
-    /// `/run/host`.
+    /// Boots a machine that runs a shell command as root and then ends. The folder, which must be empty, is the
+    /// command's `/run/host`.
     pub(super) fn boot(boot: &Boot, card: Card, command: &str, folder: &Path) -> Result<Self, TaskError> {
         let failed = |name: &str| {
             let path = folder.join(name);
@@ -110,7 +110,8 @@ impl Machine {
         let channel = BufReader::new(channel);
         let mut machine = Self { process, qmp, channel, viewers: viewers?, folder: folder.into() };
         for (head, size) in card.screens.iter().enumerate() {
-            // Of two equal sizes one after the other QEMU passes on the first only, and takes 0 and 0 for the one before.
+            // Of two equal sizes one after the other QEMU passes on the first only, and takes 0 and 0 for the one
+            // before.
             machine.plug(head, (640, 480))?;
             machine.plug(head, *size)?;
         }

@@ -1,5 +1,5 @@
-//! As much of the remote framebuffer protocol (RFC 6143, and the community's rfbproto.rst for SetDesktopSize) as it takes to
-//! plug a screen into a head of a machine: QEMU takes the size of a viewer's window for that of a screen.
+//! As much of the remote framebuffer protocol (RFC 6143, and the community's rfbproto.rst for SetDesktopSize) as it
+//! takes to plug a screen into a head of a machine: QEMU takes the size of a viewer's window for that of a screen.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

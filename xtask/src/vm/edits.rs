@@ -1,4 +1,5 @@
-//! The few lines that are changed in Linux 6.12 so that its vkms, in User-Mode Linux, does what tests and measurements need.
+//! The few lines that are changed in Linux 6.12 so that its vkms, in User-Mode Linux, does what tests and measurements
+//! need.
 //!
 //! An edit whose place is not found is an error: another version of the source may need none, or another one.
 

@@ -1,6 +1,7 @@
 //! A guest with real KMS on a machine that has none: User-Mode Linux with the kernel's virtual display driver, vkms.
 //!
-//! - [`kernel`]: the guest's kernel, built once for a machine from Debian's kernel source, kept in the user's cache folder.
+//! - [`kernel`]: the guest's kernel, built once for a machine from Debian's kernel source, kept in the user's cache
+//!   folder.
 //! - [`edits`]: the few lines that are changed in that source, and why.
 //! - [`guest`]: runs a program in the guest, which boots in half a second; the program's exit code is the guest's.
 
@@ -59,8 +60,8 @@ pub(crate) fn test(name: &str, options: &[&str], cargo_arguments: &[&str]) -> Re
     )
 }
 
-/// Measures in real time whether an animation at the rate of the screen loses frames. Without CRCs and writeback, whose work
-/// the driver does on the guest's only CPU at each flip.
+/// Measures in real time whether an animation at the rate of the screen loses frames. Without CRCs and writeback, whose
+/// work the driver does on the guest's only CPU at each flip.
 pub(crate) fn frames() -> Result<(), TaskError> {
     ensure(&GBM)?;
     prepare()?;

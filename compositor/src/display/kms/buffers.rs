@@ -1,8 +1,8 @@
 //! Buffers that a card can show, and that a processor can draw into.
 //!
 //! Dumb buffers, which nearly any driver has, are just that: linear, and mapped for as long as they are there. Linear
-//! buffers of GBM ([`super::gbm`]) are for drivers that have no dumb ones, or whose own are better; the library is opened
-//! when the first is asked for.
+//! buffers of GBM ([`super::gbm`]) are for drivers that have no dumb ones, or whose own are better; the library is
+//! opened when the first is asked for.
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -17,6 +17,10 @@ use super::gbm;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
 use crate::policy::config::BufferChoice;
+
+/// Of XRGB8888: the bits of a pixel that count for its colour, and all of them.
+const DEPTH: u32 = 24;
+const BITS_PER_PIXEL: u32 = 32;
 
 /// Where buffers come from.
 #[derive(Debug)]
@@ -45,12 +49,12 @@ pub struct Buffer {
 }
 
 impl Allocator {
-    /// Of the buffers of a card.
+    /// For buffers on this card.
     pub fn new(device: &Rc<Device>, choice: BufferChoice, unmapper: &Unmapper) -> Self {
         Self { device: Rc::clone(device), choice, gbm: None, unmapper: unmapper.clone() }
     }
 
-    /// A buffer of XRGB8888 pixels.
+    /// A buffer of XRGB8888 pixels, whose width and height are these.
     ///
     /// # Errors
     /// The card refuses.
@@ -72,7 +76,7 @@ impl Allocator {
     fn dumb(&self, size: (u32, u32)) -> Result<Buffer, KmsError> {
         let dumb = self
             .device
-            .create_dumb_buffer(size, DrmFourcc::Xrgb8888, 32)
+            .create_dumb_buffer(size, DrmFourcc::Xrgb8888, BITS_PER_PIXEL)
             .map_err(|source| self.refused("making a dumb buffer", size, source))?;
         let place = drm_ffi::mode::dumbbuffer::map(self.device.as_fd(), dumb.handle().into(), 0, 0);
         let storage = place.and_then(|place| {
@@ -127,7 +131,7 @@ impl Allocator {
         buffer: &impl drm::buffer::Buffer,
         size: (u32, u32),
     ) -> Result<framebuffer::Handle, KmsError> {
-        let made = self.device.add_framebuffer(buffer, 24, 32);
+        let made = self.device.add_framebuffer(buffer, DEPTH, BITS_PER_PIXEL);
         made.map_err(|source| self.refused("making a framebuffer", size, source))
     }
 }

@@ -1,4 +1,4 @@
-//! The first picture of a head, and every next one.
+//! The first picture of a head, every next one, and turning it off.
 //!
 //! Atomic where the card has it: the first commit sets the mode, turns off every other plane that is on the CRTC, among them
 //! the cursor that a console or another program has left, and undoes what such a program has set to show pictures otherwise

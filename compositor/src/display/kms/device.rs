@@ -158,8 +158,8 @@ impl Device {
         Ok(device)
     }
 
-    /// Whether its driver counts vblanks, and times flips by them (`drm_wait_vblank_ioctl`, drm_vblank.c). Where it does
-    /// not, flips come at once and have the sequence 0.
+    /// Whether its driver counts vblanks, and times flips by them (`drm_wait_vblank_ioctl`, drm_vblank.c). Where it
+    /// does not, flips come at once and have the sequence 0.
     pub fn has_vblanks(&self) -> bool {
         let result = self.wait_vblank(VblankWaitTarget::Relative(0), VblankWaitFlags::empty(), 0, 0);
         !result.is_err_and(|error| error.raw_os_error() == Some(libc::EOPNOTSUPP))

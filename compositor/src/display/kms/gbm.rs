@@ -1,7 +1,7 @@
 //! Linear scanout buffers from GBM, the buffer manager that a card's own driver library implements.
 //!
-//! They are mapped through their dmabuf: a mapping of `gbm_bo_map` may be a copy that only reaches the buffer when it is
-//! unmapped. Without the feature `gbm` there are none.
+//! They are mapped through their dmabuf: a mapping of `gbm_bo_map` may be a copy that only reaches the buffer when it
+//! is unmapped. Without the feature `gbm` there are none.
 
 #[cfg(feature = "gbm")]
 pub use with::{Allocator, Object};
@@ -50,8 +50,8 @@ mod with {
         pub fn allocate(&self, (width, height): (u32, u32)) -> io::Result<Object> {
             let flags = BufferObjectFlags::SCANOUT | BufferObjectFlags::LINEAR;
             let object = self.0.create_buffer_object::<()>(width, height, Format::Xrgb8888, flags)?;
-            // SAFETY: the number of a buffer of a DRM card is the 32-bit member (gbm_bo_get_handle of Mesa's gbm.h); any bits are
-            // a number.
+            // SAFETY: the number of a buffer of a DRM card is the 32-bit member (gbm_bo_get_handle of Mesa's gbm.h);
+            // any bits are a number.
             let number = unsafe { object.handle().u32_ };
             let number = NonZeroU32::new(number).ok_or(io::ErrorKind::InvalidData)?;
             Ok(Object { object, handle: Handle::from(number) })
@@ -59,8 +59,8 @@ mod with {
     }
 
     impl Object {
-        /// Its dmabuf, for reading and writing. The library's own export may be for reading only, and the kernel exports a
-        /// buffer one way or the other (`drm_gem_prime_handle_to_fd`, drm_prime.c).
+        /// Its dmabuf, for reading and writing. The library's own export may be for reading only, and the kernel
+        /// exports a buffer one way or the other (`drm_gem_prime_handle_to_fd`, drm_prime.c).
         ///
         /// # Errors
         /// The driver exports none.

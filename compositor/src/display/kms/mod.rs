@@ -33,7 +33,7 @@ use device::{Device, Facts, KmsError};
 use monitor::Monitor;
 use select::{Connector, Route, route};
 
-/// A picture that is shown on a connector.
+/// The card's part of an output.
 #[derive(Debug)]
 struct Head {
     output: OutputId,
@@ -126,8 +126,8 @@ impl Kms {
         self.monitor.as_ref()
     }
 
-    /// Looks which screens are plugged in: each that can be driven becomes a head, and heads without a screen go. One that
-    /// cannot be had for want of something is left out, and the log says why.
+    /// Looks which screens are plugged in: each that can be driven becomes a head, and heads without a screen go. One
+    /// that cannot be had for want of something is left out, and the log says why.
     ///
     /// # Errors
     /// The card does not tell what it has.
@@ -209,8 +209,8 @@ impl Kms {
         storage.flush().map_err(|source| self.device.refused("flushing a buffer", source))?;
         if head.is_lit {
             match head.pipe.flip(&self.device, buffer.framebuffer(), damage) {
-                // The picture on the glass, and what others have left, can lie in the card's memory in such a way that no
-                // gap is large enough for the next picture. Nothing has to stay while the CRTC is off.
+                // The picture on the glass, and what others have left, can lie in the card's memory in such a way that
+                // no gap is large enough for the next picture. Nothing has to stay while the CRTC is off.
                 Err(error) if error.is_lack_of_memory() => {
                     tracing::info!("{error}: turning it off and on again makes room");
                     head.pipe.darken(&self.device)?;
@@ -242,7 +242,7 @@ impl Kms {
     /// Becomes master of the card again. All modes are set anew with the next pictures.
     ///
     /// # Errors
-    /// Somebody else is.
+    /// Another program is.
     pub fn acquire(&mut self) -> Result<(), KmsError> {
         self.device.acquire()
     }

@@ -1,5 +1,6 @@
-//! Hears of screens that come and go: the kernel tells of every change of a card in a uevent (`drm_sysfs_hotplug_event`,
-//! drm_sysfs.c), which any process may listen to on a netlink socket (netlink(7), NETLINK_KOBJECT_UEVENT).
+//! Hears of screens that come and go: the kernel tells of every change of a card in a uevent
+//! (`drm_sysfs_hotplug_event`, drm_sysfs.c), which any process may listen to on a netlink socket (netlink(7),
+//! NETLINK_KOBJECT_UEVENT).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
