@@ -10,7 +10,11 @@ use blitd::display::output::{Output, Screen};
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;
-use blitd_protocol::image::Format;
+use blitd::scene::Placed;
+use blitd::work::SLICE;
+use blitd::work::composition::{Composition, Turn};
+use blitd::work::compositions::Compositions;
+use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{LayerConfigure, LayerCreate, Request};
 use blitd_protocol::value::{Backend, CaptureSubject, Name, NotShown, Transform};
@@ -346,4 +350,26 @@ fn an_output_that_is_always_composed_keeps_no_other_from_its_frames() {
     let after = frames(&mut fixture);
     let shown = [after[0] - before[0], after[1] - before[1]];
     assert!(shown[0].abs_diff(shown[1]) <= 1 && shown[1] > 10, "frames of equals: {shown:?}");
+}
+
+/// How many slices a frame of this transform takes.
+fn slices(transform: Transform) -> usize {
+    let unmapper = Helper::start().unwrap().unmapper();
+    let storage = || Rc::new(Storage::new(640, 640, Format::Xrgb8888, &unmapper).unwrap());
+    let place = Rectangle::from_size(640, 640);
+    let layer = Placed { storage: storage(), place, opacity: 255, is_opaque: true };
+    let turn = Turn { transform, size: (640, 640) };
+    let mut compositions = Compositions::default();
+    let id = compositions.begin(Composition::frame(vec![layer], 0, place.into(), storage(), turn));
+    std::iter::from_fn(|| Some(compositions.step(id, SLICE)?.unwrap().0)).count()
+}
+
+#[test]
+fn a_slice_of_a_screen_on_its_side_has_fewer_pixels() {
+    let upright = slices(Transform::Identity);
+    for transform in [Transform::Rotate90, Transform::Rotate180, Transform::ReflectRotate270] {
+        // Turning a pixel takes about three times as long as copying it.
+        let turned = slices(transform);
+        assert!((2 * upright..=4 * upright).contains(&turned), "{transform:?}: {turned} and {upright}");
+    }
 }

@@ -33,6 +33,9 @@ const TILE_WIDTH: u32 = 64;
 /// What composing anything counts for at the least, in bytes: planning takes time as well.
 pub(super) const LEAST_COST: u64 = 4096;
 
+/// How many bytes of blits a byte that is turned takes as long as: it is moved pixel by pixel.
+const TURN_COST: u64 = 2;
+
 /// The shortest piece of a row that is worth a plan, in pixels.
 const LEAST_COLUMNS: u32 = 64;
 
@@ -124,12 +127,13 @@ impl Composition {
         span: &mut [u8],
     ) -> Result<(u64, [Rectangle; 2]), RegionError> {
         let mut steps = plan(&self.snapshot, part);
-        let whole = cost(&steps);
-        let (part, rest) = begin_of(part, budget, whole);
+        let whole = cost(&steps) + self.turning(part);
+        let (part, rest) =
+            if self.is_turned() { tiles_of(part, budget, whole) } else { begin_of(part, budget, whole) };
         if !rest.iter().all(|rest| rest.is_empty()) {
             steps = clipped(&steps, part);
         }
-        let cost = cost(&steps).max(LEAST_COST);
+        let cost = (cost(&steps) + self.turning(part)).max(LEAST_COST);
         self.bytes += part.pixels() * 4;
         let replaces = |step: &Blit| step.layer.is_none_or(|index| self.is_opaque(index));
         let is_turned = self.is_turned();
@@ -223,6 +227,11 @@ impl Composition {
         }
     }
 
+    /// What turning a part on its way to the target counts for, besides what composes it, in bytes.
+    fn turning(&self, part: Rectangle) -> u64 {
+        if self.is_turned() { part.pixels() * 4 * TURN_COST } else { 0 }
+    }
+
     /// Whether what is composed is turned on its way to the target.
     fn is_turned(&self) -> bool {
         matches!(&self.target, Target::Screen { turn, .. } if turn.transform != Transform::Identity)
@@ -262,6 +271,19 @@ fn begin_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle;
     let middle = rows.left().saturating_add_unsigned(columns).min(rows.right());
     let head = Rectangle::from_edges(rows.left(), rows.top(), middle, rows.bottom());
     let tail = Rectangle::from_edges(middle, rows.top(), rows.right(), rows.bottom());
+    (head, [below, tail])
+}
+
+/// The same where the screen hangs on its side: as many columns as fit the budget, since narrow ones become long runs there as
+/// well, and short ones do not.
+fn tiles_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle; 2]) {
+    let columns = u64::from(part.width()) * budget / whole.max(1);
+    let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(TILE_WIDTH);
+    let middle = part.left().saturating_add_unsigned(columns).min(part.right());
+    let head = Rectangle::from_edges(part.left(), part.top(), middle, part.bottom());
+    let tail = Rectangle::from_edges(middle, part.top(), part.right(), part.bottom());
+    let cost = whole * u64::from(head.width()) / u64::from(part.width().max(1));
+    let (head, [below, _]) = begin_of(head, budget, cost);
     (head, [below, tail])
 }
 
