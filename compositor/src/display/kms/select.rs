@@ -126,10 +126,12 @@ pub fn route(card: &Card, kept: &[Route], wish: impl Fn(&str) -> Option<ModeWish
     best(card, &rest, &mut routes)
 }
 
-/// The longest list of routes that begins with `routes`. Cards have a handful of connectors, so every way is tried.
+/// The longest list of routes that begins with `routes`. Every way is tried, until one is found that no other can be longer
+/// than: mostly the first.
 fn best(card: &Card, rest: &[(&Connector, usize)], routes: &mut Vec<Route>) -> Vec<Route> {
-    let Some(((connector, mode), rest)) = rest.split_first() else { return routes.clone() };
-    let mut found = best_without(card, rest, routes);
+    let mut found = routes.clone();
+    let Some(((connector, mode), others)) = rest.split_first() else { return found };
+    let longest = longest(card, rest, routes);
     for (index, crtc) in card.crtcs.iter().enumerate().take(32) {
         let bit = 1 << index;
         if connector.possible_crtcs & bit == 0 || routes.iter().any(|route| route.crtc == *crtc) {
@@ -143,18 +145,27 @@ fn best(card: &Card, rest: &[(&Connector, usize)], routes: &mut Vec<Route>) -> V
             continue;
         }
         routes.push(Route { connector: connector.id, crtc: *crtc, plane, mode: *mode });
-        let longer = best(card, rest, routes);
+        let longer = best(card, others, routes);
         routes.pop();
         if longer.len() > found.len() {
             found = longer;
         }
+        if found.len() == longest {
+            return found;
+        }
     }
-    found
+    // Leaving a connector out is only ever better where there are not enough CRTCs for all.
+    let without = best(card, others, routes);
+    if without.len() > found.len() { without } else { found }
 }
 
-fn best_without(card: &Card, rest: &[(&Connector, usize)], routes: &mut Vec<Route>) -> Vec<Route> {
-    // Leaving a connector out is only ever better where there are not enough CRTCs for all.
-    if rest.is_empty() { routes.clone() } else { best(card, rest, routes) }
+/// No list of routes that begins with `routes` is longer: each connector takes a CRTC that one of them can have.
+fn longest(card: &Card, rest: &[(&Connector, usize)], routes: &[Route]) -> usize {
+    let possible = rest.iter().fold(0, |all, (connector, _)| all | connector.possible_crtcs);
+    let free = card.crtcs.iter().enumerate().take(32).filter(|(index, crtc)| {
+        possible & 1 << index != 0 && routes.iter().all(|route| route.crtc != **crtc)
+    });
+    routes.len() + free.count().min(rest.len())
 }
 
 #[cfg(test)]
@@ -236,5 +247,16 @@ mod tests {
         }
         let routes = route(&card, &[], |name| "320x200".parse().ok().filter(|_| name == "HDMI-A-2"));
         assert_eq!(routes.iter().map(|route| route.mode).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_wall_of_screens_is_routed_at_once() {
+        // More screens than CRTCs, any of which can drive any of them: there are billions of ways.
+        let card = Card {
+            connectors: (1..=16).map(|id| connector(id, 0xff)).collect(),
+            crtcs: (101..=108).collect(),
+            planes: Vec::new(),
+        };
+        assert_eq!(route(&card, &[], |_| None).len(), 8);
     }
 }
