@@ -1,10 +1,10 @@
 //! A VT: the ioctls of linux/vt.h, linux/kd.h and asm-generic/ioctls.h, and what blitd makes of them.
 
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -130,11 +130,14 @@ impl Vt {
     /// # Errors
     /// It cannot be opened, or is no VT, or that of a shell that waits for its next line.
     pub fn open(path: &Path) -> Result<Self, VtError> {
-        let file = open(path)?;
-        let device = file.metadata().map_err(|source| VtError::Open { path: path.into(), source })?.rdev();
-        let number = vt_number((major(device), minor(device)));
-        let vt = |number| Self { file, path: path.into(), number };
-        let vt = number.map(vt).ok_or_else(|| VtError::NoVt { path: path.into() })?;
+        // Before it is opened: opening a serial line waits for its other end, and other devices begin to do something.
+        let status = fs::metadata(path).map_err(|source| VtError::Open { path: path.into(), source })?;
+        let device = (major(status.rdev()), minor(status.rdev()));
+        let is_device = status.file_type().is_char_device();
+        let Some(number) = vt_number(device).filter(|_| is_device) else {
+            return Err(VtError::NoVt { path: path.into() });
+        };
+        let vt = Self { file: open(path)?, path: path.into(), number };
         if !is_foreground(vt.file.as_fd()) {
             return Err(VtError::Background { path: path.into() });
         }
