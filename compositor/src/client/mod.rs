@@ -39,7 +39,7 @@ const MOST_DESCRIPTORS: usize = 4;
 pub struct Incoming {
     /// The client's number for it.
     pub serial: u64,
-    /// When it was read.
+    /// When it was read; nanoseconds of the daemon's clock.
     pub received: u64,
     /// The request, or why it is refused when its turn comes.
     pub request: Result<Request<'static>, Refusal>,
@@ -111,9 +111,9 @@ impl Coded for PriorityError {
 pub struct Started {
     /// The client's number for it.
     pub serial: u64,
-    /// When it was read.
+    /// When it was read; nanoseconds of the daemon's clock.
     pub received: u64,
-    /// When its work began.
+    /// When its work began; nanoseconds of the daemon's clock.
     pub started: u64,
     /// How many slices it has had.
     pub slices: u32,

@@ -1,7 +1,7 @@
 //! Room 1, memory: mappings, seals, fences, the SIGBUS guard and the storage of layers.
 //!
 //! - [`region`]: memory that a client lends, or that the daemon holds for it; checked once, read in place.
-//! - [`storage`]: the daemon's own pictures, of layers and of headless screens.
+//! - [`storage`]: the daemon's own pictures: those of layers, and the buffers of outputs.
 //! - [`guard`]: a fault on client memory becomes an error instead of the daemon's end.
 //! - [`helper`]: the one helper thread, for what the kernel may take long over.
 //! - [`unmap`]: mappings that are given back there.

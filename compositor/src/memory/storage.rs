@@ -1,4 +1,4 @@
-//! The daemon's own pictures: what layers hold, and the screens of headless outputs.
+//! The daemon's own pictures: those of layers, and the buffers of outputs, which may be a device's.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -16,8 +16,8 @@ use super::unmap::{Mapping, Unmapper};
 /// Rows begin on a cache line.
 const ALIGNMENT: u64 = 64;
 
-/// A picture of the daemon's own, zero at first: 32 bits a pixel, in cached memory backed by a memfd. The mapping
-/// is enough to keep it, so it takes no descriptor.
+/// A picture of the daemon's own, of 32 bits a pixel: in cached memory backed by a memfd, or in memory of a device that
+/// a card scans out, which may be uncached. The mapping keeps it; a descriptor is kept for a dmabuf only.
 ///
 /// A storage is shared by its layer and by the frames that are being composed from it. All of them are on the one
 /// loop, and nobody keeps a view of it from one slice to the next.
@@ -48,7 +48,7 @@ impl Storage {
         (width as u64 * 4).next_multiple_of(ALIGNMENT) * height as u64
     }
 
-    /// Allocates a picture.
+    /// Allocates a picture in a memfd, zero at first. Its size is in pixels.
     ///
     /// # Errors
     /// What the kernel says.
