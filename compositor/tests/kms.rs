@@ -7,6 +7,8 @@ mod card;
 mod glass;
 #[path = "kms/leftover.rs"]
 mod leftover;
+#[path = "fixture/plug.rs"]
+mod plug;
 #[path = "fixture/running.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod running;
@@ -16,11 +18,15 @@ mod turned;
 use std::fs;
 use std::sync::Mutex;
 
+use blitd::display::kms::device::Device;
+use blitd::display::kms::leftovers::clear;
 use blitd_client::{
     BatchEntry, ClockSource, Connection, Draw, Format, ImageView, Layer, LayerOptions, NotShown, Pixels,
     Region, Shown,
 };
+use drm::control::Device as _;
 use glass::{crc_after, crc_of};
+use plug::plug;
 use running::Running;
 use turned::turned;
 
@@ -163,17 +169,6 @@ fn every_size_of_mode_shows_the_picture() {
     }
 }
 
-/// Plugs the screen in and out, as the kernel's own switch for tests has it (`status_store`, drm_sysfs.c).
-fn plug(is_in: bool) {
-    let connectors = fs::read_dir("/sys/class/drm").unwrap().flatten().map(|entry| entry.path());
-    let status = connectors
-        .filter(|path| path.to_string_lossy().contains("-Virtual-"))
-        .map(|path| path.join("status"))
-        .find(|path| path.exists())
-        .unwrap();
-    fs::write(status, if is_in { "detect" } else { "off" }).unwrap();
-}
-
 #[test]
 fn layers_outlive_the_screen() {
     let _card = card();
@@ -220,5 +215,22 @@ fn what_others_have_left_on_the_glass_is_off() {
         painter.draw(0);
         assert_ne!(painter.check(0, false), before);
         drop(leftover);
+    }
+}
+
+#[test]
+fn what_others_have_left_can_be_cleared() {
+    let _card = card();
+    for atomic in [true, false] {
+        let leftover = leftover::Leftover::show();
+        let device = Device::open(None, atomic).unwrap();
+        let crtc = device.resource_handles().unwrap().crtcs()[0];
+        clear(&device, &[crtc]).unwrap();
+        assert!(device.get_crtc(crtc).unwrap().mode().is_some(), "it is one of ours");
+        clear(&device, &[]).unwrap();
+        assert!(device.get_crtc(crtc).unwrap().mode().is_none());
+        let planes = device.plane_handles().unwrap();
+        assert!(planes.iter().all(|plane| device.get_plane(*plane).unwrap().crtc().is_none() || !atomic));
+        drop((device, leftover));
     }
 }

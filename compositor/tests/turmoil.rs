@@ -11,6 +11,8 @@ mod console;
 mod daemon;
 #[path = "fixture/glass.rs"]
 mod glass;
+#[path = "fixture/plug.rs"]
+mod plug;
 #[path = "vt/rival.rs"]
 mod rival;
 
@@ -24,6 +26,7 @@ use blitd_client::{
 use console::Console;
 use daemon::{Daemon, command};
 use glass::{crc_after, crc_of};
+use plug::plug;
 use rival::Rival;
 
 const MODE: (u32, u32) = (640, 480);
@@ -159,17 +162,6 @@ fn turned(words: &[u32], (width, height): (u32, u32), rotation: u32) -> Vec<u32>
         180 => words.iter().rev().copied().collect(),
         _ => (0..width).flat_map(|column| quarter(column).rev()).collect(),
     }
-}
-
-/// Plugs the screen in and out (`status_store`, drm_sysfs.c).
-fn plug(is_in: bool) {
-    let connectors = fs::read_dir("/sys/class/drm").unwrap().flatten().map(|entry| entry.path());
-    let status = connectors
-        .filter(|path| path.to_string_lossy().contains("-Virtual-"))
-        .map(|path| path.join("status"))
-        .find(|path| path.exists())
-        .unwrap();
-    fs::write(status, if is_in { "detect" } else { "off" }).unwrap();
 }
 
 /// What a process holds of the card and of the kernel: framebuffers, mappings of a card's memory, descriptors.

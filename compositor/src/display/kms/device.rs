@@ -62,6 +62,11 @@ pub enum KmsError {
 }
 
 impl KmsError {
+    /// Whether what the card was to do goes with nothing else that it does, or not with all of it.
+    pub fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if source.raw_os_error() == Some(libc::EINVAL))
+    }
+
     /// Whether the card lacks memory for what it was to do.
     pub fn is_lack_of_memory(&self) -> bool {
         let lacking = [libc::ENOMEM, libc::ENOSPC];

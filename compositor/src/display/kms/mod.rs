@@ -4,6 +4,7 @@
 //! - [`select`]: which connector gets which CRTC, plane and mode. Pure.
 //! - [`buffers`]: pictures in memory that the card can scan out, from the kernel or from [`gbm`].
 //! - [`commit`]: the first picture of a screen, every next one, and the last.
+//! - [`leftovers`]: turns off what another program has left.
 //! - [`monitor`]: hears of screens that come and go.
 //!
 //! Here: the heads, one for each screen; which of them come and go; and the events that tell when pictures are on the
@@ -13,13 +14,14 @@ pub mod buffers;
 pub mod commit;
 pub mod device;
 pub mod gbm;
+pub mod leftovers;
 pub mod monitor;
 pub mod select;
 
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use drm::control::{Device as _, Event};
+use drm::control::{Device as _, Event, crtc};
 
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
@@ -30,6 +32,7 @@ use crate::scene::area::Area;
 use buffers::{Allocator, Buffer};
 use commit::Pipe;
 use device::{Device, Facts, KmsError};
+use leftovers::clear;
 use monitor::Monitor;
 use select::{Connector, Route, route};
 
@@ -202,6 +205,8 @@ impl Kms {
     /// # Errors
     /// The card refuses.
     pub fn show(&mut self, output: OutputId, storage: &Rc<Storage>, damage: &Area) -> Result<(), KmsError> {
+        let others = self.heads.iter().filter(|head| head.is_lit && head.output != output);
+        let lit: Vec<crtc::Handle> = others.map(|head| head.pipe.crtc()).collect();
         let Some(head) = self.heads.iter_mut().find(|head| head.output == output) else { return Ok(()) };
         let Some(buffer) = head.buffers.iter().find(|buffer| Rc::ptr_eq(buffer.storage(), storage)) else {
             return Ok(());
@@ -223,7 +228,14 @@ impl Kms {
                 }
             }
         }
-        head.pipe.light(&self.device, buffer.framebuffer())?;
+        match head.pipe.light(&self.device, buffer.framebuffer()) {
+            Err(error) if error.is_contradiction() => {
+                tracing::info!("{error}: turning off what another program may have left");
+                clear(&self.device, &lit)?;
+                head.pipe.light(&self.device, buffer.framebuffer())?;
+            }
+            result => result?,
+        }
         head.is_lit = true;
         head.awaited += 1;
         Ok(())
