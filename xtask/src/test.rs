@@ -40,13 +40,13 @@ pub(crate) fn run() -> Result<(), TaskError> {
 /// depend on what else this machine does.
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
-    vm::test("kms", &[], &[])?;
-    vm::test("dmabuf", &[], &[])?;
-    vm::test("vt", &[], &[])?;
-    vm::test("turmoil", &[], &[])?;
-    vm::test("units", &["--systemd"], &[])?;
-    vm::test("refusals", &[], &[])?;
-    vm::test("animation", &["--kernel", "time-travel=inf-cpu"], &[])
+    vm::test("kms", &[])?;
+    vm::test("dmabuf", &[])?;
+    vm::test("vt", &[])?;
+    vm::test("turmoil", &[])?;
+    vm::test("units", &["--systemd"])?;
+    vm::test("refusals", &[])?;
+    vm::test("animation", &["--kernel", "time-travel=inf-cpu"])
 }
 
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.
