@@ -25,4 +25,12 @@ impl Clock {
             Self::Stepped(time) => time.get(),
         }
     }
+
+    /// What one of its times is for the kernel, whose timers know nothing of a stepped one.
+    pub const fn kernel_time(&self, time: u64) -> Option<u64> {
+        match self {
+            Self::Monotonic => Some(time),
+            Self::Stepped(_) => None,
+        }
+    }
 }

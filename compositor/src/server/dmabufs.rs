@@ -12,25 +12,14 @@
 use std::collections::BTreeSet;
 
 use blitd_protocol::reply::Reply;
-use nix::sys::epoll::{Epoll, EpollEvent};
 
+use super::watch::{Source, Watch};
 use super::{Server, requests};
 use crate::client::{Active, Started, Work};
 use crate::memory::dmabuf::{Begin, Fence};
 use crate::memory::helper::Answer;
 use crate::queue::ConnectionId;
 use crate::work::cpu_access::CpuAccess;
-
-/// Marks a connection's fence among the events of the inner epoll, which are numbers of connections otherwise.
-const FENCE: u64 = 1 << 63;
-
-/// Marks the helper's bell there; connections are counted from 1.
-pub(super) const HELPER: u64 = 0;
-
-/// The connection whose fence an event is of, if it is a fence's.
-pub(super) const fn fence_of(event: u64) -> Option<ConnectionId> {
-    if event & FENCE == 0 { None } else { Some(event & !FENCE) }
-}
 
 /// When the connections that wait for a fence stop doing so.
 #[derive(Debug, Default)]
@@ -43,9 +32,8 @@ impl Deadlines {
     }
 }
 
-/// The client may still hold what is behind a fence open, and epoll watches what is open, not what is ours.
-fn unwatch(epoll: &Epoll, id: ConnectionId, fence: &Fence) {
-    if let Err(errno) = epoll.delete(fence) {
+fn unwatch(watch: &Watch, id: ConnectionId, fence: &Fence) {
+    if let Err(errno) = watch.delete(fence) {
         tracing::error!("connection {id}: epoll_ctl of a fence: {errno}");
     }
 }
@@ -109,7 +97,7 @@ impl Server {
             return self.finish(id, request, Reply::Refused(error.into()));
         }
         let Some(fence) = access.fence() else { return self.begin(id, request, work) };
-        if let Err(errno) = self.epoll.add(fence, EpollEvent::new(fence.events(), id | FENCE)) {
+        if let Err(errno) = self.watch.add(fence, Source::Fence(id), fence.events()) {
             tracing::warn!("connection {id}: epoll_ctl of a fence: {errno}");
             access.take_fence();
             let error = access.timed_out();
@@ -173,7 +161,7 @@ impl Server {
     fn stop_watching(&mut self, id: ConnectionId, request: &mut Started) {
         let Some(access) = request.access.as_mut() else { return };
         if let Some(fence) = access.take_fence() {
-            unwatch(&self.epoll, id, &fence);
+            unwatch(&self.watch, id, &fence);
             self.deadlines.0.remove(&(access.deadline(), id));
         }
     }

@@ -252,7 +252,7 @@ impl Server {
                 }
                 // It was not read from: what had been read and not taken into the queue wakes nobody.
                 Ok(()) if client.watched & EpollFlags::EPOLLIN.bits() == 0 => self.read(id),
-                Ok(()) => self.watch(id),
+                Ok(()) => self.rewatch(id),
             }
         }
     }

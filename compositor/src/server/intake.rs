@@ -6,18 +6,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::Request;
-use nix::errno::Errno;
-use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::Server;
-use super::dmabufs::{HELPER, fence_of};
+use super::watch::Source;
 use crate::client::{Client, Ending, Intake};
 use crate::policy::{Credentials, Usage};
 use crate::queue::ConnectionId;
-
-/// How many connections are looked at in one go.
-const EVENTS: usize = 64;
 
 /// How many connections are taken in one go; those that still wait wake the loop again.
 const ACCEPTS: usize = 16;
@@ -95,8 +91,7 @@ impl Server {
             let _ = client.flush();
             return;
         }
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, id);
-        if let Err(errno) = self.epoll.add(&client, event) {
+        if let Err(errno) = self.watch.add(&client, Source::Connection(id), EpollFlags::EPOLLIN) {
             tracing::warn!("connection {id}: epoll_ctl: {errno}");
             self.rooms.accounts.release(credentials.uid, usage);
             return;
@@ -106,37 +101,16 @@ impl Server {
         self.clients.insert(id, client);
     }
 
-    /// Reads from all connections that have something, without waiting.
-    pub(super) fn read_clients(&mut self) {
-        let mut events = [EpollEvent::empty(); EVENTS];
-        let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(errno) => {
-                tracing::error!("epoll_wait: {errno}");
-                0
-            }
-        };
-        self.heard |= count > 0;
-        for event in &events[..count] {
-            let (id, flags) = (event.data(), event.events());
-            if id == HELPER {
-                self.hear_helper();
-                continue;
-            }
-            if let Some(id) = fence_of(id) {
-                self.fence_signalled(id);
-                continue;
-            }
-            if flags.contains(EpollFlags::EPOLLOUT) {
-                self.replied.push(id);
-            }
-            // Nobody is there to read a reply, so what may still be in the socket is not looked at.
-            if flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                self.end(id, &Ending::Closed);
-            } else {
-                self.read(id);
-            }
+    /// Something has happened on a connection's socket.
+    pub(super) fn hear_client(&mut self, id: ConnectionId, flags: EpollFlags) {
+        if flags.contains(EpollFlags::EPOLLOUT) {
+            self.replied.push(id);
+        }
+        // Nobody is there to read a reply, so what may still be in the socket is not looked at.
+        if flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
+            self.end(id, &Ending::Closed);
+        } else {
+            self.read(id);
         }
     }
 
@@ -179,12 +153,12 @@ impl Server {
                 self.start(id);
                 self.read(id);
             }
-            None => self.watch(id),
+            None => self.rewatch(id),
         }
     }
 
     /// Watches a connection for what is wanted of it now.
-    pub(super) fn watch(&mut self, id: ConnectionId) {
+    pub(super) fn rewatch(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, client.may_read(self.queue.len(id)));
@@ -193,7 +167,7 @@ impl Server {
             return;
         }
         client.watched = flags.bits();
-        if let Err(errno) = self.epoll.modify(&*client, &mut EpollEvent::new(flags, id)) {
+        if let Err(errno) = self.watch.modify(&*client, Source::Connection(id), flags) {
             tracing::error!("connection {id}: epoll_ctl: {errno}");
         }
     }
@@ -202,8 +176,7 @@ impl Server {
     pub(super) fn end(&mut self, id: ConnectionId, ending: &Ending) {
         let Some(mut client) = self.clients.remove(&id) else { return };
         tracing::debug!("connection {id} ({}): {ending}", client.name());
-        // The client may still hold the socket open, and epoll watches what is open, not what is ours.
-        if let Err(errno) = self.epoll.delete(&client) {
+        if let Err(errno) = self.watch.delete(&client) {
             tracing::error!("connection {id}: epoll_ctl: {errno}");
         }
         self.queue.remove(id);

@@ -16,6 +16,7 @@
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
+//! - `watch`: what the loop waits for.
 
 mod dmabufs;
 mod execution;
@@ -25,6 +26,7 @@ mod listing;
 mod outputs;
 mod requests;
 mod session;
+mod watch;
 
 use std::collections::HashMap;
 use std::io;
@@ -36,7 +38,7 @@ use std::time::Duration;
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::epoll::EpollFlags;
 
 use crate::client::{Client, Incoming};
 use crate::clock::Clock;
@@ -53,10 +55,12 @@ use crate::scene::Scene;
 use crate::scene::arrangement::Arrangement;
 use crate::session::{Session, SessionError};
 use crate::work::compositions::Compositions;
-use dmabufs::{Deadlines, HELPER};
+use dmabufs::Deadlines;
 use intake::Reserve;
+use watch::{Source, Watch};
 
-/// While there is work, everything that is no client is looked at this often, in nanoseconds.
+/// While there is work, what is rare is looked at this often, in nanoseconds: a flood of connections must not keep
+/// those that there are from theirs.
 const LOOK_AROUND: u64 = 1_000_000;
 
 /// What the daemon has counted since its start, connections that have ended included.
@@ -96,8 +100,7 @@ pub struct Server {
     rooms: Rooms,
     clients: HashMap<ConnectionId, Client>,
     queue: Queue<Incoming>,
-    /// All connections in one, their fences and the helper: the loop asks it alone between two slices.
-    epoll: Epoll,
+    watch: Watch,
     deadlines: Deadlines,
     reserve: Reserve,
     next_connection: ConnectionId,
@@ -173,13 +176,16 @@ impl Daemon {
         let unmapper = helper.unmapper();
         let now = clock.now();
         let (display, changes) = session::open_display(&mut session, wish, &clock, &unmapper)?;
-        let epoll =
-            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(ServerError::system("epoll_create"))?;
-        let bell = EpollEvent::new(EpollFlags::EPOLLIN, HELPER);
-        epoll.add(&helper, bell).map_err(ServerError::system("watching the helper thread"))?;
+        let loop_watch = Watch::new().map_err(ServerError::system("epoll and timerfd"))?;
+        let readable = EpollFlags::EPOLLIN;
+        loop_watch
+            .add(&helper, Source::Helper, readable)
+            .map_err(ServerError::system("watching the helper thread"))?;
         let event_loop = EventLoop::try_new()?;
+        loop_watch
+            .add(&event_loop, Source::Rare, readable)
+            .map_err(ServerError::system("watching the event loop"))?;
         let handle = event_loop.handle();
-        watch(&handle, Some(epoll.0.as_fd()), Server::read_clients)?;
         watch(&handle, display.flip_descriptor(), Server::take_flips)?;
         watch(&handle, display.monitor_descriptor(), Server::look_for_outputs)?;
         watch(&handle, session.descriptor(), Server::follow_session)?;
@@ -202,7 +208,7 @@ impl Daemon {
             rooms,
             clients: HashMap::new(),
             queue: Queue::default(),
-            epoll,
+            watch: loop_watch,
             deadlines: Deadlines::default(),
             reserve: Reserve::open(),
             next_connection: 1,
@@ -263,14 +269,14 @@ impl Daemon {
     /// The loop itself fails.
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
         let server = &mut self.server;
-        let now = server.rooms.clock.now();
         let mut busy = !server.queue.is_idle() || server.is_composing();
-        if busy && now.saturating_sub(self.looked_around) < LOOK_AROUND {
-            server.read_clients();
-        } else {
-            self.looked_around = now;
-            let wait = if busy { Some(Duration::ZERO) } else { server.wait(now, longest) };
-            self.event_loop.dispatch(wait, server)?;
+        let longest = if busy { Some(Duration::ZERO) } else { longest };
+        if server.hear(longest)? {
+            let now = server.rooms.clock.now();
+            if !busy || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
+                self.looked_around = now;
+                self.event_loop.dispatch(Some(Duration::ZERO), server)?;
+            }
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
@@ -338,9 +344,24 @@ impl Server {
         frames.chain(self.deadlines.next()).chain(self.rooms.session.wakes_at()).min()
     }
 
-    /// How long the loop may sleep.
-    fn wait(&self, now: u64, longest: Option<Duration>) -> Option<Duration> {
-        let until = self.wakes_at().map(|time| Duration::from_nanos(time.saturating_sub(now)));
-        until.into_iter().chain(longest).min()
+    /// Waits until something happens, but not beyond the time to wake at, and hears what has; true where calloop has
+    /// the rest.
+    fn hear(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
+        if longest != Some(Duration::ZERO)
+            && let Some(time) = self.wakes_at().and_then(|time| self.rooms.clock.kernel_time(time))
+        {
+            self.watch.wake_at(time).map_err(ServerError::system("setting a timer"))?;
+        }
+        let mut is_rare = false;
+        for (source, flags) in self.watch.wait(longest) {
+            self.heard |= source != Source::Rare;
+            match source {
+                Source::Connection(id) => self.hear_client(id, flags),
+                Source::Fence(id) => self.fence_signalled(id),
+                Source::Helper => self.hear_helper(),
+                Source::Rare => is_rare = true,
+            }
+        }
+        Ok(is_rare)
     }
 }
