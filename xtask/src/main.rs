@@ -1,6 +1,7 @@
 //! The tasks of this repository. Each does everything it needs on a fresh machine that has Rust.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod idle;
 mod qemu;
@@ -29,6 +30,15 @@ enum Task {
     Test,
     /// Counts the wake-ups and the memory of a daemon that nobody asks for anything.
     Idle(idle::Arguments),
+    /// Compares blitd with an X server that has shared memory, and with what the machine can do. Needs a machine that
+    /// does nothing else meanwhile.
+    Bench(bench::Arguments),
+    /// A client of blitd that is measured.
+    #[command(hide = true)]
+    BenchClient(bench::client::Arguments),
+    /// An end of a bare round trip.
+    #[command(hide = true)]
+    BenchEcho(bench::echo::Arguments),
     /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
     /// does nothing else meanwhile.
     Frames,
@@ -46,6 +56,9 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Test => test::run().map(|()| ExitCode::SUCCESS),
         Task::Idle(arguments) => idle::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
         Task::Qemu(arguments) => qemu::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::QemuGuest(arguments) => qemu::guest::run(&arguments).map(|()| ExitCode::SUCCESS),

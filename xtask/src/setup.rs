@@ -50,6 +50,18 @@ pub(crate) const BUSYBOX: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "busybox-static"],
 };
 
+/// The server that blitd is compared with.
+pub(crate) const XVFB: Tool = Tool {
+    probe: &["sh", "-c", EVERY, "sh", "Xvfb", "xkbcomp"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "xvfb"],
+};
+
+/// The libraries of its client.
+pub(crate) const XCB: Tool = Tool {
+    probe: &["sh", "-c", "test -e \"$(cc -print-file-name=libxcb-shm.so)\""],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libxcb1-dev", "libxcb-shm0-dev"],
+};
+
 /// The machine that is looked at from outside, and what packs its first files.
 pub(crate) const QEMU: Tool = Tool {
     probe: &["sh", "-c", EVERY, "sh", "qemu-system-x86_64", "cpio", "dpkg-deb", "xz"],

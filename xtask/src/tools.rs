@@ -178,9 +178,15 @@ impl Daemon {
 
     /// One with these options, which say what it shows pictures on.
     pub(crate) fn start_on(programs: &Path, folder: &Path, display: &[&str]) -> Result<Self, TaskError> {
-        let socket = folder.join(format!("socket-{}", std::process::id()));
         let mut command = Command::new(programs.join("blitd"));
-        command.args(display).arg("--socket").arg(&socket);
+        command.args(display);
+        Self::start_with(command, folder)
+    }
+
+    /// The one that this command starts.
+    pub(crate) fn start_with(mut command: Command, folder: &Path) -> Result<Self, TaskError> {
+        let socket = folder.join(format!("socket-{}", std::process::id()));
+        command.arg("--socket").arg(&socket);
         command.env("BLITD_LOG", "warn");
         let mut process = Process::start(&mut command)?;
         let begun = Instant::now();

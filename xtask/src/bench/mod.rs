@@ -1,0 +1,132 @@
+//! blitd side by side with an X server that has shared memory, and with what the machine itself can do.
+//!
+//! All is measured in one run, round by round in turns, with the same placement on CPUs. docs/performance.md tells how
+//! to read it.
+
+pub(crate) mod client;
+mod command;
+mod draws;
+pub(crate) mod echo;
+mod pipeline;
+mod placement;
+mod report;
+mod scenes;
+mod servers;
+mod statistics;
+mod worker;
+
+use std::path::PathBuf;
+
+use crate::setup::{GBM, XCB, XVFB, ensure};
+use crate::tools::{TaskError, build_release, folder};
+
+use command::Answer;
+use placement::Cpus;
+use report::Line;
+use scenes::{DRAWS, LEAST_FRAMES};
+use servers::Servers;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Writes the results into this file too, as a list of {name, ours, peer, unit, ratio, goal}.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fewer and shorter rounds: rough numbers soon.
+    #[arg(long)]
+    quick: bool,
+    /// Only what has one of these in its name, such as `draw 64x64`, `flood`, `same CPU` [default: everything].
+    names: Vec<String>,
+}
+
+/// A run.
+struct Bench {
+    servers: Servers,
+    /// How many rounds count.
+    rounds: usize,
+    /// How long each side takes in a round.
+    milliseconds: u64,
+    lines: Vec<Line>,
+    /// What is no comparison, and why.
+    faults: Vec<String>,
+}
+
+/// How many frames came on the glass while something was measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frames {
+    count: u64,
+    nanoseconds: u64,
+}
+
+impl Frames {
+    fn add(&mut self, answer: &Answer) {
+        self.count += answer.frames;
+        self.nanoseconds += answer.duration;
+    }
+
+    fn a_second(self) -> f64 {
+        self.count as f64 * 1e9 / self.nanoseconds.max(1) as f64
+    }
+}
+
+impl Bench {
+    fn result(&mut self, line: Line) {
+        println!("{}", report::row(&line));
+        self.lines.push(line);
+    }
+
+    /// Takes note where the screen was not composed all the while.
+    fn check(&mut self, name: &str, frames: Frames) {
+        let rate = frames.a_second();
+        if rate < LEAST_FRAMES {
+            let fault = format!("{name}: {rate:.1} frames a second, less than {LEAST_FRAMES}");
+            println!("!! {fault}");
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// Measures and prints. Goals that are missed are results; what could not be measured is an error.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
+    for tool in [&GBM, &XVFB, &XCB] {
+        ensure(tool)?;
+    }
+    let programs = build_release(&["blitd", "xtask"])?;
+    let cpus = Cpus::of_this_process()?;
+    let servers = Servers::start(&programs, &folder("bench")?, cpus)?;
+    let (rounds, milliseconds) = if arguments.quick { (3, 150) } else { (11, 250) };
+    let mut bench = Bench { servers, rounds, milliseconds, lines: Vec::new(), faults: Vec::new() };
+    println!("{}", report::heading());
+    measure(&mut bench, &arguments.names)?;
+    if bench.lines.is_empty() {
+        return Err(TaskError::Expected(format!("nothing is named {:?}", arguments.names)));
+    }
+    if let Some(path) = &arguments.json {
+        write(path, &bench.lines)?;
+    }
+    match bench.faults.as_slice() {
+        [] => Ok(()),
+        faults => Err(TaskError::Expected(format!("not measured as it should be: {}", faults.join("; ")))),
+    }
+}
+
+fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
+    for placement in bench.servers.cpus.placements() {
+        let wanted = |name: &str| {
+            let name = format!("{name}, {}", placement.name());
+            names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()))
+        };
+        for draws in DRAWS.iter().filter(|draws| wanted(draws.name)) {
+            draws::measure(bench, draws, *placement)?;
+        }
+        if wanted("round trip") {
+            draws::measure_round_trip(bench, *placement)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &PathBuf, lines: &[Line]) -> Result<(), TaskError> {
+    let text = serde_json::to_string_pretty(lines).map_err(|error| TaskError::Expected(error.to_string()))?;
+    std::fs::write(path, text + "\n").map_err(|source| TaskError::File { path: path.clone(), source })
+}

@@ -1,0 +1,59 @@
+//! What is compared, and what is to be reached: the goals, in one place.
+
+use super::command::Scene;
+use super::placement::Placement;
+
+/// The screen that is drawn on, in pixels.
+pub(super) const SCREEN: (u32, u32) = (3840, 2160);
+
+/// How many draws a batch has.
+pub(super) const BATCH: u32 = 100;
+
+/// How many nanoseconds a probe pauses before each draw, at most.
+pub(super) const PAUSE: u64 = 5_000_000;
+
+/// How many frames a second a screen has that is composed all the while: less is no comparison.
+pub(super) const LEAST_FRAMES: f64 = 55.0;
+
+/// How far above a bare round trip a draw may be, in microseconds.
+pub(super) const ABOVE_ROUND_TRIP: f64 = 2.5;
+
+/// Draws of one client, without anybody else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draws {
+    pub(super) name: &'static str,
+    pub(super) scene: Scene,
+    pub(super) size: (u32, u32),
+    /// How many draws each measured time is of.
+    pub(super) draws: u32,
+    same_cpu: f64,
+    one_each: f64,
+}
+
+impl Draws {
+    /// How many times better than the X server it is to be.
+    pub(super) const fn goal(&self, placement: Placement) -> f64 {
+        match placement {
+            Placement::SameCpu => self.same_cpu,
+            Placement::OneEach => self.one_each,
+        }
+    }
+}
+
+const fn synchronous(name: &'static str, size: (u32, u32), same_cpu: f64, one_each: f64) -> Draws {
+    Draws { name, scene: Scene::Draw, size, draws: 1, same_cpu, one_each }
+}
+
+const fn many(name: &'static str, scene: Scene, same_cpu: f64, one_each: f64) -> Draws {
+    Draws { name, scene, size: (64, 64), draws: BATCH, same_cpu, one_each }
+}
+
+/// All of them.
+pub(super) const DRAWS: [Draws; 6] = [
+    synchronous("draw 64x64", (64, 64), 1.15, 1.4),
+    synchronous("draw 500x500", (500, 500), 0.97, 1.25),
+    synchronous("draw 1920x1080", (1920, 1080), 1.0, 1.25),
+    synchronous("draw 3840x2160", (3840, 2160), 1.35, 1.35),
+    many("batch 64x64", Scene::Batch, 1.5, 1.5),
+    many("completions 64x64", Scene::Pipeline, 5.0, 2.5),
+];
