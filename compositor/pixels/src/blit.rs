@@ -7,6 +7,7 @@ use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Operator;
 
 use crate::pixel::{OPAQUE, from_rgb565, multiply, over, swap_red_blue};
+use crate::rows::Rows;
 use crate::view::{Picture, PictureMut};
 
 /// Draws the part of `source` that begins at `from` into the rectangle `to` of `target`.
@@ -21,7 +22,7 @@ pub fn draw(
     operator: Operator,
     opacity: u8,
 ) {
-    let Some(rows) = Rows::clip(source, from, target, to) else { return };
+    let Some(rows) = Clipped::new(source, from, target, to) else { return };
     let format = source.format();
     match (operator, opacity) {
         (Operator::Over, 0) => {}
@@ -38,7 +39,7 @@ pub fn draw(
 /// Converts the part of `source` (XRGB8888 or ARGB8888) that begins at `from` into the rectangle `to` of `target`
 /// (32 bits a pixel). What is opaque gets an alpha, or unused, byte of 255.
 pub fn convert(source: &Picture<'_>, from: (i32, i32), target: &mut PictureMut<'_>, to: Rectangle) {
-    let Some(rows) = Rows::clip(source, from, target, to) else { return };
+    let Some(rows) = Clipped::new(source, from, target, to) else { return };
     let opaque = if source.format().has_alpha() && target.format().has_alpha() { 0 } else { OPAQUE };
     match target.format() {
         Format::Xbgr8888 | Format::Abgr8888 => {
@@ -83,13 +84,13 @@ fn is_copy(source: Format, target: Format) -> bool {
 }
 
 /// A rectangle that is inside both pictures.
-struct Rows {
+struct Clipped {
     from: (i32, i32),
     to: Rectangle,
 }
 
-impl Rows {
-    fn clip(source: &Picture<'_>, from: (i32, i32), target: &PictureMut<'_>, to: Rectangle) -> Option<Self> {
+impl Clipped {
+    fn new(source: &Picture<'_>, from: (i32, i32), target: &PictureMut<'_>, to: Rectangle) -> Option<Self> {
         if target.format().bytes_per_pixel() != 4 {
             return None;
         }
@@ -111,12 +112,19 @@ impl Rows {
 
     /// Only for formats of which [`is_copy`] holds.
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
-        let bytes = self.to.width() as usize * 4;
-        for (from, to) in self.addresses(source, target) {
-            // SAFETY: both rows are inside their pictures, which `clip` has seen to, at 4 bytes a pixel. Views do not
-            // say that their memory is theirs alone, so the copy allows the rows to overlap.
-            unsafe { from.copy_to(to, bytes) };
+        if self.to.is_empty() {
+            return;
         }
+        let rows = Rows {
+            source: source.pixel(self.from.0, self.from.1),
+            source_stride: source.stride(),
+            target: target.pixel(self.to.left(), self.to.top()),
+            target_stride: target.stride(),
+            length: self.to.width() as usize * 4,
+            count: self.to.height() as usize,
+        };
+        // SAFETY: all rows are inside their pictures, which `new` has seen to, at 4 bytes a pixel.
+        unsafe { rows.copy(target.is_past_cache()) };
     }
 
     fn each(
@@ -129,7 +137,7 @@ impl Rows {
         let width = self.to.width() as usize;
         for (from, to) in self.addresses(source, target) {
             let (words, to) = (from.cast::<u32>(), to.cast::<u32>());
-            // SAFETY: both rows are inside their pictures, which `clip` has seen to: `width` pixels of the source's
+            // SAFETY: both rows are inside their pictures, which `new` has seen to: `width` pixels of the source's
             // format, and as many words of the target.
             unsafe {
                 match format {

@@ -4,6 +4,7 @@
 //!   behind `&` or `&mut`; it is behind these.
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//! - `rows`: rows of bytes from one place to another, through the cache or past it.
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
 //! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
@@ -17,5 +18,6 @@ compile_error!("DRM formats are little-endian words, and so are the words that t
 
 pub mod blit;
 pub mod pixel;
+mod rows;
 pub mod turn;
 pub mod view;

@@ -149,6 +149,11 @@ impl<'a> Picture<'a> {
         self.layout.format
     }
 
+    /// Bytes from row to row.
+    pub(crate) const fn stride(&self) -> usize {
+        self.layout.stride
+    }
+
     /// The address of a pixel inside [`bounds`](Self::bounds).
     pub(crate) fn pixel(&self, x: i32, y: i32) -> *const u8 {
         let at = offset(&self.layout, x, y);
@@ -162,12 +167,30 @@ impl<'a> Picture<'a> {
 pub struct PictureMut<'a> {
     view: ViewMut<'a>,
     layout: Layout,
+    is_past_cache: bool,
 }
 
 impl<'a> PictureMut<'a> {
     /// The picture that lies so in `view`; `None` where it is not all inside.
     pub fn new(view: ViewMut<'a>, layout: Layout) -> Option<Self> {
-        layout.end().is_some_and(|end| end <= view.length).then_some(Self { view, layout })
+        let is_inside = layout.end().is_some_and(|end| end <= view.length);
+        is_inside.then_some(Self { view, layout, is_past_cache: false })
+    }
+
+    /// The same picture, into which copies go past the cache: where so much is written that the beginning would have
+    /// left the cache before the end has come.
+    pub const fn past_cache(self) -> Self {
+        Self { is_past_cache: true, ..self }
+    }
+
+    /// Whether copies go past the cache.
+    pub(crate) const fn is_past_cache(&self) -> bool {
+        self.is_past_cache
+    }
+
+    /// Bytes from row to row.
+    pub(crate) const fn stride(&self) -> usize {
+        self.layout.stride
     }
 
     /// The picture's rectangle, at the origin.

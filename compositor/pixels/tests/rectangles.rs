@@ -80,10 +80,14 @@ proptest! {
     #[test]
     fn drawing_is_exact(
         source in raw(&Format::ALL), target in raw(LAYERS), to in rectangle(),
-        from in (-4i32..20, -4i32..12), operator in prop::sample::select(Operator::ALL), opacity in prop_oneof![Just(255), Just(0), any::<u8>()],
+        from in (-4i32..20, -4i32..12), operator in prop::sample::select(Operator::ALL),
+        opacity in prop_oneof![Just(255), Just(0), any::<u8>()], past_cache: bool,
     ) {
         let mut after = target.clone();
         let mut picture = PictureMut::new(ViewMut::from_slice(&mut after.bytes), target.layout).unwrap();
+        if past_cache {
+            picture = picture.past_cache();
+        }
         draw(&source.picture(), from, &mut picture, to, operator, opacity);
         let opaque = if target.layout.format.has_alpha() { 0 } else { OPAQUE };
         compare(&target, &after, |x, y| {

@@ -10,6 +10,7 @@ use memmap2::MmapOptions;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
+use super::cache;
 use super::dmabuf::Dmabuf;
 use super::unmap::{Mapping, Unmapper};
 
@@ -137,6 +138,12 @@ impl Storage {
         // SAFETY: the mapping is readable, and lives as long as `self`.
         let view = unsafe { View::from_raw(self.mapping.address(), self.mapping.len()) };
         Picture::new(view, self.layout)
+    }
+
+    /// The picture, for writing so many bytes of it in all: past the cache, where that is too small for them.
+    pub fn picture_for(&self, bytes: u64) -> Option<PictureMut<'_>> {
+        let picture = self.picture_mut()?;
+        Some(if cache::is_too_small_for(bytes) { picture.past_cache() } else { picture })
     }
 
     /// The picture, for writing. Views are raw, so that readers between two slices need no lock.

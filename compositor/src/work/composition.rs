@@ -62,6 +62,8 @@ pub struct Composition {
     /// XRGB8888 where the result is opaque, else ARGB8888.
     format: Format,
     missing: Area,
+    /// How many bytes of the target are written in all.
+    whole: u64,
     target: Target,
     bytes: u64,
 }
@@ -76,7 +78,8 @@ impl Composition {
         turn: Turn,
     ) -> Self {
         let target = Target::Screen { storage, turn };
-        Self { snapshot, background, format: Format::Xrgb8888, missing: stale, target, bytes: 0 }
+        let whole = stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
+        Self { whole, snapshot, background, format: Format::Xrgb8888, missing: stale, target, bytes: 0 }
     }
 
     /// A capture of an output that has these `bounds`.
@@ -92,7 +95,16 @@ impl Composition {
     ) -> Result<Self, WorkError> {
         let of = || format!("output {} of {}x{}", capture.id, bounds.width(), bounds.height());
         let (source, target) = captured(capture, ids, bounds, of)?;
-        Ok(Self { snapshot, background, format: Format::Xrgb8888, missing: source.into(), target, bytes: 0 })
+        let whole = source.pixels() * 4;
+        Ok(Self {
+            whole,
+            snapshot,
+            background,
+            format: Format::Xrgb8888,
+            missing: source.into(),
+            target,
+            bytes: 0,
+        })
     }
 
     /// A capture of a layer's own pixels.
@@ -107,7 +119,16 @@ impl Composition {
         let storage = Rc::clone(&layer.front);
         let placed = Placed { storage, place: bounds, opacity: 255, is_opaque: true };
         let format = layer.format;
-        Ok(Self { snapshot: vec![placed], background: 0, format, missing: source.into(), target, bytes: 0 })
+        let whole = source.pixels() * 4;
+        Ok(Self {
+            whole,
+            snapshot: vec![placed],
+            background: 0,
+            format,
+            missing: source.into(),
+            target,
+            bytes: 0,
+        })
     }
 
     /// How many bytes have been written.
@@ -141,7 +162,7 @@ impl Composition {
             && !is_turned
             && steps.iter().all(replaces)
         {
-            if let Some(mut picture) = storage.picture_mut() {
+            if let Some(mut picture) = storage.picture_for(self.whole) {
                 self.carry_out(&steps, (0, 0), &mut picture);
             }
             return Ok((cost, rest));
@@ -189,7 +210,7 @@ impl Composition {
         let Some(composed) = Picture::new(View::from_slice(span), layout) else { return Ok(()) };
         match &self.target {
             Target::Screen { storage, turn: Turn { transform, size } } => {
-                if let Some(mut screen) = storage.picture_mut() {
+                if let Some(mut screen) = storage.picture_for(self.whole) {
                     match transform {
                         Transform::Identity => {
                             draw(&composed, (0, 0), &mut screen, part, Operator::Source, 255);

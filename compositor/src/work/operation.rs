@@ -139,7 +139,9 @@ impl Operation {
     /// # Errors
     /// [`RegionError::Fault`] where the memory went away: what has been drawn is then worth nothing.
     pub fn carry_out(&self, part: Rectangle, target: &Storage) -> Result<(), RegionError> {
-        let (Some(part), Some(mut target)) = (self.pixels.intersection(part), target.picture_mut()) else {
+        let (Some(part), Some(mut target)) =
+            (self.pixels.intersection(part), target.picture_for(self.bytes()))
+        else {
             return Ok(());
         };
         match &self.kind {

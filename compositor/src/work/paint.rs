@@ -35,6 +35,8 @@ struct Target {
     spare: Rc<Storage>,
     /// What the spare storage still has to be given from the front one.
     stale: Area,
+    /// How many bytes of it there are.
+    refreshed: u64,
     /// What the operations change.
     drawn: Area,
     draws: u64,
@@ -160,7 +162,8 @@ impl Paint {
         let next = first + BEGUN_AT_ONCE;
         self.phase = Phase::Begin { operation: next };
         if next >= self.operations.len() {
-            for target in &self.targets {
+            for target in &mut self.targets {
+                target.refreshed = target.stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
                 stage.scene.spoil_spare(target.layer, &target.drawn);
             }
             self.phase = Phase::Refresh;
@@ -180,7 +183,7 @@ impl Paint {
                     target.stale.add(part);
                     return;
                 }
-                copy(&front, &target.spare, part);
+                copy(&front, &target.spare, part, target.refreshed);
                 self.bytes += part.pixels() * 4;
                 left = left.saturating_sub((part.pixels() * 4).max(LEAST_COST));
             }
@@ -246,6 +249,7 @@ fn target(key: LayerKey, stage: &mut Stage<'_>) -> Result<Option<Target>, WorkEr
         layer: key,
         spare: Rc::clone(&spare.storage),
         stale: spare.stale.clone(),
+        refreshed: 0,
         drawn: Area::default(),
         draws: 0,
     }))
@@ -264,8 +268,9 @@ fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, mut budget: u64) 
     Ok(Step::Finished)
 }
 
-fn copy(from: &Storage, to: &Storage, part: Rectangle) {
-    if let (Some(from), Some(mut to)) = (from.picture(), to.picture_mut()) {
+/// Copies a part of the `bytes` that are copied in all.
+fn copy(from: &Storage, to: &Storage, part: Rectangle, bytes: u64) {
+    if let (Some(from), Some(mut to)) = (from.picture(), to.picture_for(bytes)) {
         let operator = blitd_protocol::value::Operator::Source;
         blitd_pixels::blit::draw(&from, (part.left(), part.top()), &mut to, part, operator, 255);
     }
