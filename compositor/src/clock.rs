@@ -26,6 +26,11 @@ impl Clock {
         }
     }
 
+    /// The time now, where it is the kernel's.
+    pub fn now_of_kernel(&self) -> Option<u64> {
+        self.kernel_time(self.now())
+    }
+
     /// What one of its times is for the kernel, whose timers know nothing of a stepped one.
     pub const fn kernel_time(&self, time: u64) -> Option<u64> {
         match self {

@@ -16,6 +16,7 @@
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
+//! - `spin`: whether to look again before sleeping.
 //! - `watch`: what the loop waits for.
 
 mod dmabufs;
@@ -26,6 +27,7 @@ mod listing;
 mod outputs;
 mod requests;
 mod session;
+mod spin;
 mod watch;
 
 use std::collections::HashMap;
@@ -57,6 +59,7 @@ use crate::session::{Session, SessionError};
 use crate::work::compositions::Compositions;
 use dmabufs::Deadlines;
 use intake::Reserve;
+use spin::Spin;
 use watch::{Source, Watch};
 
 /// While there is work, what is rare is looked at this often, in nanoseconds: a flood of connections must not keep
@@ -149,6 +152,7 @@ pub struct Daemon {
     server: Server,
     event_loop: EventLoop<'static, Server>,
     looked_around: u64,
+    spin: Spin,
 }
 
 impl Daemon {
@@ -222,7 +226,7 @@ impl Daemon {
         if !server.rooms.session.is_in_front() {
             server.rooms.give_up_display();
         }
-        Ok(Self { server, event_loop, looked_around: now })
+        Ok(Self { server, event_loop, looked_around: now, spin: Spin::default() })
     }
 
     /// Takes connections from a listening socket.
@@ -270,7 +274,11 @@ impl Daemon {
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
         let server = &mut self.server;
         let mut busy = !server.queue.is_idle() || server.is_composing();
-        let longest = if busy { Some(Duration::ZERO) } else { longest };
+        let longest = match longest {
+            _ if busy => Some(Duration::ZERO),
+            None => server.rooms.clock.now_of_kernel().and_then(|now| self.spin.rest(now)),
+            longest => longest,
+        };
         if server.hear(longest)? {
             let now = server.rooms.clock.now();
             if !busy || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
@@ -287,6 +295,9 @@ impl Daemon {
         busy |= server.slice();
         busy |= !server.replied.is_empty();
         server.send_replies();
+        if busy {
+            self.spin.found(server.rooms.clock.now());
+        }
         Ok(busy)
     }
 
