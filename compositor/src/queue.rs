@@ -10,15 +10,21 @@
 //!   fill of another client at the same priority waiting for 1.9 s.)
 //! - Equals take turns, request by request: first the one that has been waiting longest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
 
 use blitd_protocol::value::{MAX_PRIORITY, Priority};
+use foldhash::HashMap;
 
 /// After how many slices a started request goes behind its equals. A draw or a capture of 3840x2160 takes half as many.
 pub const QUANTUM: u32 = 256;
 
 /// A connection's number.
 pub type ConnectionId = u64;
+
+/// Whose turn it is among those that can be worked on: the first. The more urgent go first, of equals the one that has
+/// begun its turn, and then the one that has been waiting longest.
+type Rank = (Reverse<u32>, Reverse<bool>, u64, ConnectionId);
 
 /// The requests of one connection.
 #[derive(Debug)]
@@ -36,10 +42,12 @@ struct Line<T> {
     present: u64,
     /// The turn since which it has been waiting.
     since: u64,
+    /// Its place among those that can be worked on, if it is one of them.
+    rank: Option<Rank>,
 }
 
-impl<T> Line<T> {
-    fn new(since: u64) -> Self {
+impl<T> Default for Line<T> {
+    fn default() -> Self {
         Self {
             waiting: VecDeque::new(),
             started: None,
@@ -48,18 +56,22 @@ impl<T> Line<T> {
             worked: 0,
             counts: [0; MAX_PRIORITY as usize + 1],
             present: 0,
-            since,
+            since: 0,
+            rank: None,
         }
     }
+}
 
-    /// Whether it can be worked on.
-    fn is_ready(&self) -> bool {
-        !self.blocked && !self.held
+impl<T> Line<T> {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.started.is_none()
     }
 
-    /// Whether it goes before its equals.
-    fn holds_its_turn(&self) -> bool {
-        self.started.is_some() && self.worked > 0
+    /// The rank that it should have.
+    fn due_rank(&self, connection: ConnectionId) -> Option<Rank> {
+        let is_ready = !self.is_empty() && !self.blocked && !self.held;
+        let holds_its_turn = self.started.is_some() && self.worked > 0;
+        is_ready.then_some((Reverse(self.effective()), Reverse(holds_its_turn), self.since, connection))
     }
 
     fn effective(&self) -> u32 {
@@ -84,14 +96,16 @@ impl<T> Line<T> {
 /// All requests that wait, and those that are being worked on.
 #[derive(Debug)]
 pub struct Queue<T> {
-    /// Connections that have at least one request here.
-    lines: BTreeMap<ConnectionId, Line<T>>,
+    /// Every connection that has had a request here: what it has allocated is there for its next ones.
+    lines: HashMap<ConnectionId, Line<T>>,
+    /// Those that can be worked on.
+    ready: BTreeSet<Rank>,
     turn: u64,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { lines: BTreeMap::new(), turn: 0 }
+        Self { lines: HashMap::default(), ready: BTreeSet::new(), turn: 0 }
     }
 }
 
@@ -108,9 +122,14 @@ impl<T> Queue<T> {
     /// Puts a request behind those of its connection.
     pub fn push(&mut self, connection: ConnectionId, priority: Priority, request: T) {
         let turn = self.next_turn();
-        let line = self.lines.entry(connection).or_insert_with(|| Line::new(turn));
-        line.count(priority);
-        line.waiting.push_back((priority, request));
+        self.lines.entry(connection).or_default();
+        self.change(connection, |line| {
+            if line.is_empty() {
+                line.since = turn;
+            }
+            line.count(priority);
+            line.waiting.push_back((priority, request));
+        });
     }
 
     /// How many requests a connection has here.
@@ -120,84 +139,98 @@ impl<T> Queue<T> {
 
     /// Whether nothing can be worked on.
     pub fn is_idle(&self) -> bool {
-        !self.lines.values().any(Line::is_ready)
+        self.ready.is_empty()
     }
 
     /// Whose turn it is, if anybody can go on.
     pub fn next(&self) -> Option<Turn> {
-        let ready = self.lines.iter().filter(|(_, line)| line.is_ready());
-        let (connection, line) = ready.max_by_key(|(_, line)| {
-            (line.effective(), line.holds_its_turn(), std::cmp::Reverse(line.since))
-        })?;
-        Some(Turn { connection: *connection, started: line.started.is_some() })
+        let (.., connection) = *self.ready.first()?;
+        let started = self.lines.get(&connection)?.started.is_some();
+        Some(Turn { connection, started })
+    }
+
+    /// A connection's effective priority and one, or 0 where it has no requests: so whoever is the more urgent has more.
+    pub fn urgency(&self, connection: ConnectionId) -> u32 {
+        self.lines.get(&connection).map_or(0, Line::effective)
     }
 
     /// Takes a connection's head to be worked on. It counts until [`finish`](Self::finish).
     pub fn start(&mut self, connection: ConnectionId) -> Option<T> {
-        let line = self.lines.get_mut(&connection).filter(|line| line.started.is_none())?;
-        let (priority, request) = line.waiting.pop_front()?;
-        line.started = Some(priority);
-        line.worked = 1;
-        Some(request)
+        self.change(connection, |line| {
+            if line.started.is_some() {
+                return None;
+            }
+            let (priority, request) = line.waiting.pop_front()?;
+            line.started = Some(priority);
+            line.worked = 1;
+            Some(request)
+        })?
     }
 
     /// The started request has had another slice. At the end of its quantum it goes behind its equals.
     pub fn worked(&mut self, connection: ConnectionId) {
         let turn = self.next_turn();
-        let Some(line) = self.lines.get_mut(&connection) else { return };
-        line.worked += 1;
-        if line.worked > QUANTUM {
-            line.worked = 0;
-            line.since = turn;
-        }
+        self.change(connection, |line| {
+            line.worked += 1;
+            if line.worked > QUANTUM {
+                line.worked = 0;
+                line.since = turn;
+            }
+        });
     }
 
     /// Nothing of a connection is begun or gone on with until it is [released](Self::release).
     pub fn hold(&mut self, connection: ConnectionId) {
-        if let Some(line) = self.lines.get_mut(&connection) {
-            line.held = true;
-        }
+        self.change(connection, |line| line.held = !line.is_empty());
     }
 
     /// What was held goes on.
     pub fn release(&mut self, connection: ConnectionId) {
-        if let Some(line) = self.lines.get_mut(&connection) {
-            line.held = false;
-        }
+        self.change(connection, |line| line.held = false);
     }
 
     /// The started request is done; the next one becomes the head and waits for its turn.
     pub fn finish(&mut self, connection: ConnectionId) {
         let turn = self.next_turn();
-        let Some(line) = self.lines.get_mut(&connection) else { return };
-        if let Some(priority) = line.started.take() {
-            line.discount(priority);
-        }
-        line.blocked = false;
-        line.since = turn;
-        if line.waiting.is_empty() {
-            self.lines.remove(&connection);
-        }
+        self.change(connection, |line| {
+            if let Some(priority) = line.started.take() {
+                line.discount(priority);
+            }
+            line.blocked = false;
+            line.held &= !line.is_empty();
+            line.since = turn;
+        });
     }
 
     /// The started request cannot go on until [`unblock`](Self::unblock) or [`finish`](Self::finish): its connection
     /// waits, nobody else does.
     pub fn block(&mut self, connection: ConnectionId) {
-        if let Some(line) = self.lines.get_mut(&connection) {
-            line.blocked = true;
-        }
+        self.change(connection, |line| line.blocked = !line.is_empty());
     }
 
     /// The started request can go on, when its turn comes.
     pub fn unblock(&mut self, connection: ConnectionId) {
-        if let Some(line) = self.lines.get_mut(&connection) {
-            line.blocked = false;
-        }
+        self.change(connection, |line| line.blocked = false);
     }
 
     /// Forgets a connection.
     pub fn remove(&mut self, connection: ConnectionId) {
-        self.lines.remove(&connection);
+        if let Some(rank) = self.lines.remove(&connection).and_then(|line| line.rank) {
+            self.ready.remove(&rank);
+        }
+    }
+
+    /// Changes a connection's line, and its place among those that can be worked on.
+    fn change<R>(&mut self, connection: ConnectionId, change: impl FnOnce(&mut Line<T>) -> R) -> Option<R> {
+        let line = self.lines.get_mut(&connection)?;
+        let result = change(line);
+        let due = line.due_rank(connection);
+        if line.rank != due {
+            let before = std::mem::replace(&mut line.rank, due);
+            before.map(|rank| self.ready.remove(&rank));
+            self.ready.extend(due);
+        }
+        Some(result)
     }
 
     fn next_turn(&mut self) -> u64 {

@@ -3,7 +3,6 @@
 //! A client is read from only as long as it has few requests unanswered and takes its replies. One that floods or
 //! stalls fills its own socket, and nothing of ours.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -13,6 +12,7 @@ use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Hello, RegionCreate, Request, RequestKind, VERSION};
 use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
 use blitd_protocol::value::{Mode, Name, Priority};
+use foldhash::HashMap;
 
 use crate::memory::region::Regions;
 use crate::policy::{Credentials, Limits, Usage};
@@ -207,7 +207,7 @@ impl Client {
             waiting_bytes: 0,
             waiting_descriptors: 0,
             regions: Regions::default(),
-            layers: HashMap::new(),
+            layers: HashMap::default(),
             usage,
             active: None,
             watched: 0,

@@ -4,13 +4,13 @@
 //! are.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use blitd_pixels::view::{View, ViewMut};
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::value::Access;
+use foldhash::HashMap;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::stat::fstat;

@@ -49,17 +49,28 @@ impl Area {
         if rectangle.is_empty() || self.rectangles.iter().any(|mine| mine.contains(rectangle)) {
             return;
         }
+        if !self.intersects(rectangle) {
+            return self.join(rectangle);
+        }
         // What the new rectangle swallows goes, and of the rest the new one is cut, so that large old ones stay whole.
         self.rectangles.retain(|mine| !rectangle.contains(*mine));
-        let mut pieces = vec![rectangle];
+        let (mut pieces, mut rest) = (vec![rectangle], Vec::new());
         for mine in &self.rectangles {
-            let mut rest = Vec::with_capacity(pieces.len());
-            for piece in pieces {
+            for piece in pieces.drain(..) {
                 cut(piece, *mine, &mut rest);
             }
-            pieces = rest;
+            std::mem::swap(&mut pieces, &mut rest);
         }
-        self.rectangles.extend(pieces);
+        pieces.into_iter().for_each(|piece| self.join(piece));
+    }
+
+    /// Adds a rectangle of which it holds nothing, as one with those beside it that make a rectangle with it: tiles
+    /// drawn one after the other become one.
+    fn join(&mut self, mut rectangle: Rectangle) {
+        while let Some(beside) = self.rectangles.iter().rposition(|mine| makes_one(*mine, rectangle)) {
+            rectangle = rectangle.union(self.rectangles.swap_remove(beside));
+        }
+        self.rectangles.push(rectangle);
     }
 
     /// Removes all pixels of a rectangle.
@@ -110,6 +121,14 @@ impl Area {
             self.rectangles.extend(all);
         }
     }
+}
+
+/// Whether two that do not overlap are a rectangle together.
+const fn makes_one(a: Rectangle, b: Rectangle) -> bool {
+    let is_beside = a.right() == b.left() || b.right() == a.left();
+    let is_above = a.bottom() == b.top() || b.bottom() == a.top();
+    (is_beside && a.top() == b.top() && a.bottom() == b.bottom())
+        || (is_above && a.left() == b.left() && a.right() == b.right())
 }
 
 /// Appends what `whole` has and `hole` has not.

@@ -7,12 +7,11 @@
 pub mod area;
 pub mod arrangement;
 
-use std::collections::HashMap;
-
 use area::Area;
 use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Name;
+use foldhash::HashMap;
 
 /// A layer's number, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +105,7 @@ pub struct Scene<S> {
 
 impl<S> Default for Scene<S> {
     fn default() -> Self {
-        Self { layers: HashMap::new(), stack: Vec::new(), damage: Vec::new(), next: 1 }
+        Self { layers: HashMap::default(), stack: Vec::new(), damage: Vec::new(), next: 1 }
     }
 }
 

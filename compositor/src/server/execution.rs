@@ -18,6 +18,10 @@ use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
 use crate::work::{SLICE, Step, WorkError};
 
+/// What a step of painting costs at the least, in bytes: about as long as taking up a request, carrying it out and
+/// answering it takes, however small it is.
+const LEAST_STEP: u64 = SLICE / 16;
+
 /// How a step of a request's work has ended.
 enum Progress {
     /// There is more to do.
@@ -89,7 +93,7 @@ impl Server {
             self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
         waiting.sort_unstable();
         for id in waiting {
-            self.step(id);
+            self.step(id, SLICE);
         }
     }
 
@@ -136,14 +140,30 @@ impl Server {
         }
     }
 
-    fn request_slice(&mut self, turn: Turn) {
+    /// Works on requests that are as urgent as the first, one after the other, until the slice is spent. Their replies
+    /// go out together at its end; so what is less urgent is left for the next one.
+    fn request_slice(&mut self, first: Turn) {
+        let urgency = self.queue.urgency(first.connection);
+        let mut left = SLICE;
+        let mut next = Some(first);
+        while let Some(turn) = next {
+            left = left.saturating_sub(self.work_on(turn, left));
+            if left == 0 {
+                return;
+            }
+            next = self.queue.next().filter(|turn| self.queue.urgency(turn.connection) == urgency);
+        }
+    }
+
+    /// Works on a request with a budget, and says what that has cost.
+    fn work_on(&mut self, turn: Turn, budget: u64) -> u64 {
         let id = turn.connection;
         if self.clients.get(&id).is_some_and(Client::is_stalled) {
             // It does not take its replies, so it gets no more of them.
             self.queue.hold(id);
-        } else if turn.started || self.start(id) {
-            self.step(id);
+            return 0;
         }
+        if turn.started || self.start(id) { self.step(id, budget) } else { budget }
     }
 
     /// Begins a connection's next request; false where it is not to be stepped now.
@@ -156,7 +176,7 @@ impl Server {
         };
         client.taken(&incoming);
         let started = self.rooms.clock.now();
-        let asked = incoming.request.as_ref().ok();
+        let asked = incoming.request.as_ref().ok().filter(|_| client.usage.dmabufs > 0);
         let access = asked.and_then(|request| CpuAccess::of(request, &client.regions, started));
         let (serial, received) = (incoming.serial, incoming.received);
         let started = Started { serial, received, started, slices: 0, access };
@@ -205,27 +225,31 @@ impl Server {
         Reply::Done(Receipt { received, started, finished, bytes, slices, path })
     }
 
-    /// Does one step of what a connection's request has started.
-    fn step(&mut self, id: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let Some(mut active) = client.active.take() else { return };
+    /// Does one step of what a connection's request has started, with a budget, and says what that has cost.
+    fn step(&mut self, id: ConnectionId, budget: u64) -> u64 {
+        let Some(client) = self.clients.get_mut(&id) else { return budget };
+        let Some(mut active) = client.active.take() else { return budget };
         active.request.slices += 1;
-        let reply = match progress(&mut self.rooms, &mut active.work) {
+        let mut left = budget;
+        let progress = progress(&mut self.rooms, &mut active.work, &mut left);
+        let cost = (budget - left).max(LEAST_STEP);
+        let reply = match progress {
             Ok(Progress::Unfinished) => {
                 client.active = Some(active);
                 self.queue.worked(id);
-                return;
+                return cost;
             }
             Ok(Progress::Blocked) => {
                 client.active = Some(active);
                 self.queue.block(id);
-                return;
+                return cost;
             }
             Ok(Progress::Done(bytes, path)) => self.receipt(&active.request, bytes, path),
             Ok(Progress::Answered(reply)) => reply,
             Err(refusal) => Reply::Refused(refusal),
         };
         self.finish(id, active.request, reply);
+        cost
     }
 
     /// Answers a connection's started request, and lets its next one come.
@@ -262,7 +286,8 @@ fn is_syncing(client: &Client) -> bool {
     matches!(&client.active, Some(Active { work: Work::Sync { .. }, .. }))
 }
 
-fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
+/// Does one step, and takes off what it costs.
+fn progress(rooms: &mut Rooms, work: &mut Work, left: &mut u64) -> Result<Progress, Refusal> {
     rooms.counters.slices += 1;
     match work {
         Work::Paint(paint) => {
@@ -271,14 +296,14 @@ fn progress(rooms: &mut Rooms, work: &mut Work) -> Result<Progress, Refusal> {
                 compositions: &mut rooms.compositions,
                 unmapper: &rooms.unmapper,
             };
-            if paint.step(&mut stage, SLICE)? == Step::Unfinished {
+            if paint.step(&mut stage, left)? == Step::Unfinished {
                 return Ok(Progress::Unfinished);
             }
             rooms.counters.draws += paint.draws();
             rooms.counters.drawn += paint.bytes();
             Ok(Progress::Done(paint.bytes(), paint.path()))
         }
-        Work::Capture(composition) => match rooms.compositions.step(*composition, SLICE) {
+        Work::Capture(composition) => match rooms.compositions.step(*composition, std::mem::take(left)) {
             Some(Ok((Step::Unfinished, _))) => Ok(Progress::Unfinished),
             Some(Ok((Step::Finished, bytes))) => Ok(Progress::Done(bytes, Path::None)),
             Some(Err(error)) => Err(error.into()),

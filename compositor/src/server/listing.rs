@@ -1,12 +1,12 @@
 //! What outputs and statistics answer.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
 use blitd_protocol::value::{Band, Mode, Name, StatisticsSubject};
 use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
+use foldhash::HashMap;
 
 use super::Rooms;
 use crate::client::Client;

@@ -30,7 +30,6 @@ mod session;
 mod spin;
 mod watch;
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
@@ -40,6 +39,7 @@ use std::time::Duration;
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
+use foldhash::HashMap;
 use nix::sys::epoll::EpollFlags;
 
 use crate::client::{Client, Incoming};
@@ -210,7 +210,7 @@ impl Daemon {
         };
         let mut server = Server {
             rooms,
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             queue: Queue::default(),
             watch: loop_watch,
             deadlines: Deadlines::default(),

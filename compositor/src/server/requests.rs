@@ -3,7 +3,6 @@
 //! A handler either answers at once, or starts work that is then stepped, slice by slice. It sees the one client that
 //! asks, and the rooms.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,6 +15,7 @@ use blitd_protocol::request::{
     Capture, Entry, LayerConfigure, LayerCreate, MAX_CARRIED, RegionCreate, Request, VERSION,
 };
 use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown, StatisticsSubject};
+use foldhash::HashMap;
 
 use super::{Rooms, listing};
 use crate::client::{Client, Work};
@@ -340,7 +340,7 @@ fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<O
 /// Validates all of a batch before its first pixel.
 fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result<Outcome, Refusal> {
     let mut operations = Vec::new();
-    let mut configures: HashMap<LayerKey, Attributes> = HashMap::new();
+    let mut configures: HashMap<LayerKey, Attributes> = HashMap::default();
     for (index, entry) in (0..).zip(entries) {
         let at = |refusal: Refusal| refusal.in_entry(index);
         match entry {

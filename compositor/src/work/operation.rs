@@ -1,6 +1,5 @@
 //! One draw or fill, validated.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use blitd_pixels::blit;
@@ -8,6 +7,7 @@ use blitd_pixels::view::{Layout, Picture, PictureMut, View};
 use blitd_protocol::image::{CheckedImage, Rectangle};
 use blitd_protocol::request::{Draw, Fill, Pixels};
 use blitd_protocol::value::{Operator, Transform};
+use foldhash::HashMap;
 
 use super::WorkError;
 use crate::memory::region::{Region, RegionError, Regions};

@@ -8,14 +8,17 @@ use blitd_protocol::value::Path;
 use super::composition::LEAST_COST;
 use super::compositions::Compositions;
 use super::operation::Operation;
-use super::{Step, WorkError};
+use super::{SLICE, Step, WorkError};
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
 use crate::scene::area::Area;
 use crate::scene::{Attributes, LayerKey, MOST_RECTANGLES, Scene};
 
-/// How many operations are looked at in one step before the first is carried out: each may need a new spare storage.
-const BEGUN_AT_ONCE: usize = 32;
+/// What looking at an operation costs before the first is carried out, in bytes of a slice.
+const LOOK_COST: u64 = SLICE / 512;
+
+/// What making a layer's spare storage costs, in bytes of a slice.
+const STORAGE_COST: u64 = SLICE / 2;
 
 /// What painting works on.
 #[derive(Debug)]
@@ -106,47 +109,57 @@ impl Paint {
         self.path
     }
 
-    /// Goes on, writing about `budget` bytes, or one row, and as much again for compositions that have to be settled
-    /// before.
+    /// Goes on, writing about `left` bytes, or one row, and as much again for compositions that have to be settled
+    /// before; takes off what that has cost. What is drawn in place, but does not fit any more, takes all of it.
     ///
     /// # Errors
     /// It ends here, and nothing of it lands.
-    pub fn step(&mut self, stage: &mut Stage<'_>, budget: u64) -> Result<Step, WorkError> {
-        match self.phase {
-            Phase::Begin { .. } if self.operations.is_empty() => {
-                self.land(stage);
-                return Ok(Step::Finished);
+    pub fn step(&mut self, stage: &mut Stage<'_>, left: &mut u64) -> Result<Step, WorkError> {
+        if let ([operation], false) = (self.operations.as_slice(), self.is_batch)
+            && operation.bytes() <= SLICE
+            && !operation.may_fault()
+        {
+            if operation.bytes() > *left {
+                *left = 0;
+                return Ok(Step::Unfinished);
             }
-            Phase::Begin { operation } => {
-                if let [operation] = self.operations.as_slice()
-                    && !self.is_batch
-                    && operation.bytes() <= budget
-                    && !operation.may_fault()
-                {
-                    self.path = Path::InPlace;
-                    self.bytes = operation.bytes();
-                    return draw_in_place(operation, stage, budget);
+            self.path = Path::InPlace;
+            self.bytes = operation.bytes();
+            return draw_in_place(operation, stage, left);
+        }
+        loop {
+            let is_over = match self.phase {
+                Phase::Begin { operation } => self.begin(operation, stage, left)?,
+                Phase::Refresh => self.refresh(stage, left),
+                Phase::Draw { operation, row } => {
+                    let step = self.draw(operation, row, stage, left)?;
+                    if step == Step::Finished {
+                        self.land(stage);
+                    }
+                    return Ok(step);
                 }
-                self.begin(operation, stage)?;
-            }
-            Phase::Refresh => self.refresh(stage, budget),
-            Phase::Draw { operation, row } => {
-                if self.draw(operation, row, stage, budget)? == Step::Finished {
-                    self.land(stage);
-                    return Ok(Step::Finished);
-                }
+            };
+            if !is_over {
+                return Ok(Step::Unfinished);
             }
         }
-        Ok(Step::Unfinished)
     }
 
-    /// Finds, or makes, the spare storage of each layer, and what it has to be given.
-    fn begin(&mut self, first: usize, stage: &mut Stage<'_>) -> Result<(), WorkError> {
-        self.path = Path::Swapped;
-        for operation in self.operations.iter().skip(first).take(BEGUN_AT_ONCE) {
+    /// Finds, or makes, the spare storage of each layer, and what it has to be given; whether it has all.
+    fn begin(&mut self, first: usize, stage: &mut Stage<'_>, left: &mut u64) -> Result<bool, WorkError> {
+        if !self.operations.is_empty() {
+            self.path = Path::Swapped;
+        }
+        for (index, operation) in self.operations.iter().enumerate().skip(first) {
+            if *left == 0 {
+                self.phase = Phase::Begin { operation: index };
+                return Ok(false);
+            }
             let key = operation.layer();
             if self.targets.iter().all(|target| target.layer != key) {
+                let is_new = stage.scene.get(key).is_some_and(|layer| layer.spare.is_none());
                 self.targets.extend(target(key, stage)?);
+                *left = left.saturating_sub(if is_new { STORAGE_COST } else { 0 });
             }
             if let Some(target) = self.targets.iter_mut().find(|target| target.layer == key) {
                 // Both may hold more than they must, and are kept short: a batch of stripes across stripes would
@@ -158,39 +171,38 @@ impl Paint {
                     target.stale.subtract(operation.pixels());
                 }
             }
+            *left = left.saturating_sub(LOOK_COST);
         }
-        let next = first + BEGUN_AT_ONCE;
-        self.phase = Phase::Begin { operation: next };
-        if next >= self.operations.len() {
-            for target in &mut self.targets {
-                target.refreshed = target.stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
-                stage.scene.spoil_spare(target.layer, &target.drawn);
-            }
-            self.phase = Phase::Refresh;
+        for target in &mut self.targets {
+            target.refreshed = target.stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
+            stage.scene.spoil_spare(target.layer, &target.drawn);
         }
-        Ok(())
+        self.phase = Phase::Refresh;
+        Ok(true)
     }
 
-    fn refresh(&mut self, stage: &mut Stage<'_>, budget: u64) {
-        let mut left = budget;
+    /// Brings the spare storages up to date; whether they are.
+    fn refresh(&mut self, stage: &mut Stage<'_>, left: &mut u64) -> bool {
         for target in &mut self.targets {
             let Some(front) = stage.scene.get(target.layer).map(|layer| Rc::clone(&layer.front)) else {
                 continue;
             };
-            while left > 0 {
-                let Some(part) = target.stale.take(left / 4) else { break };
-                if !stage.compositions.settle(&target.spare, part, &mut left) {
+            while !target.stale.is_empty() {
+                if *left == 0 {
+                    return false;
+                }
+                let Some(part) = target.stale.take(*left / 4) else { break };
+                if !stage.compositions.settle(&target.spare, part, left) {
                     target.stale.add(part);
-                    return;
+                    return false;
                 }
                 copy(&front, &target.spare, part, target.refreshed);
                 self.bytes += part.pixels() * 4;
-                left = left.saturating_sub((part.pixels() * 4).max(LEAST_COST));
+                *left = left.saturating_sub((part.pixels() * 4).max(LEAST_COST));
             }
         }
-        if self.targets.iter().all(|target| target.stale.is_empty()) {
-            self.phase = Phase::Draw { operation: 0, row: 0 };
-        }
+        self.phase = Phase::Draw { operation: 0, row: 0 };
+        true
     }
 
     fn draw(
@@ -198,11 +210,10 @@ impl Paint {
         mut index: usize,
         mut row: u32,
         stage: &mut Stage<'_>,
-        budget: u64,
+        left: &mut u64,
     ) -> Result<Step, WorkError> {
-        let mut left = budget;
         while let Some(operation) = self.operations.get(index) {
-            if left == 0 {
+            if *left == 0 {
                 self.phase = Phase::Draw { operation: index, row };
                 return Ok(Step::Unfinished);
             }
@@ -211,10 +222,10 @@ impl Paint {
                 (index, row) = (index + 1, 0);
                 continue;
             }
-            let rows = left / (u64::from(rest.width()) * 4);
+            let rows = *left / (u64::from(rest.width()) * 4);
             let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
             if let Some(target) = self.targets.iter().find(|target| target.layer == operation.layer()) {
-                if !stage.compositions.settle(&target.spare, part, &mut left) {
+                if !stage.compositions.settle(&target.spare, part, left) {
                     self.phase = Phase::Draw { operation: index, row };
                     return Ok(Step::Unfinished);
                 }
@@ -222,7 +233,7 @@ impl Paint {
             }
             let bytes = part.pixels() * 4;
             self.bytes += bytes;
-            left = left.saturating_sub(bytes.max(LEAST_COST));
+            *left = left.saturating_sub(bytes.max(LEAST_COST));
             row += part.height();
         }
         Ok(Step::Finished)
@@ -255,12 +266,13 @@ fn target(key: LayerKey, stage: &mut Stage<'_>) -> Result<Option<Target>, WorkEr
     }))
 }
 
-fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, mut budget: u64) -> Result<Step, WorkError> {
+fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, left: &mut u64) -> Result<Step, WorkError> {
     let key = operation.layer();
     if let Some(front) = stage.scene.get(key).map(|layer| Rc::clone(&layer.front)) {
-        if !stage.compositions.settle(&front, operation.pixels(), &mut budget) {
+        if !stage.compositions.settle(&front, operation.pixels(), left) {
             return Ok(Step::Unfinished);
         }
+        *left = left.saturating_sub(operation.bytes());
         let result = operation.carry_out(operation.pixels(), &front);
         stage.scene.drawn_in_place(key, operation.pixels());
         result?;

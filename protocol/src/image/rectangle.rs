@@ -27,6 +27,7 @@ impl Rectangle {
     }
 
     /// The rectangle at the origin; an extent beyond `i32::MAX` is cut there.
+    #[inline]
     pub const fn from_size(width: u32, height: u32) -> Self {
         let right = if width > i32::MAX as u32 { i32::MAX } else { width as i32 };
         let bottom = if height > i32::MAX as u32 { i32::MAX } else { height as i32 };
@@ -34,6 +35,7 @@ impl Rectangle {
     }
 
     /// The rectangle between these edges; empty where they cross.
+    #[inline]
     pub const fn from_edges(left: i32, top: i32, right: i32, bottom: i32) -> Self {
         let right = if right < left { left } else { right };
         let bottom = if bottom < top { top } else { bottom };
@@ -41,46 +43,55 @@ impl Rectangle {
     }
 
     /// The leftmost column.
+    #[inline]
     pub const fn left(self) -> i32 {
         self.left
     }
 
     /// The topmost row.
+    #[inline]
     pub const fn top(self) -> i32 {
         self.top
     }
 
     /// The column after the last.
+    #[inline]
     pub const fn right(self) -> i32 {
         self.right
     }
 
     /// The row after the last.
+    #[inline]
     pub const fn bottom(self) -> i32 {
         self.bottom
     }
 
     /// The width in pixels.
+    #[inline]
     pub const fn width(self) -> u32 {
         self.right.abs_diff(self.left)
     }
 
     /// The height in pixels.
+    #[inline]
     pub const fn height(self) -> u32 {
         self.bottom.abs_diff(self.top)
     }
 
     /// How many pixels it holds.
+    #[inline]
     pub const fn pixels(self) -> u64 {
         self.width() as u64 * self.height() as u64
     }
 
     /// Whether it holds no pixel.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.left == self.right || self.top == self.bottom
     }
 
     /// What both hold; `None` where that is no pixel.
+    #[inline]
     pub fn intersection(self, other: Self) -> Option<Self> {
         let common = Self::from_edges(
             self.left.max(other.left),
@@ -92,6 +103,7 @@ impl Rectangle {
     }
 
     /// Whether every pixel of `other` is in `self`.
+    #[inline]
     pub const fn contains(self, other: Self) -> bool {
         other.is_empty()
             || (self.left <= other.left
@@ -101,6 +113,7 @@ impl Rectangle {
     }
 
     /// The smallest rectangle that holds both.
+    #[inline]
     pub fn union(self, other: Self) -> Self {
         if self.is_empty() {
             return other;
@@ -117,6 +130,7 @@ impl Rectangle {
     }
 
     /// The same rectangle moved by `(x, y)`; `None` where an edge would leave `i32`.
+    #[inline]
     pub fn translated(self, x: i32, y: i32) -> Option<Self> {
         Some(Self {
             left: self.left.checked_add(x)?,
@@ -127,6 +141,7 @@ impl Rectangle {
     }
 
     /// Its first `rows` rows, and the rest.
+    #[inline]
     pub fn split_rows(self, rows: u32) -> (Self, Self) {
         let middle = self.top.saturating_add_unsigned(rows).min(self.bottom);
         (Self { bottom: middle, ..self }, Self { top: middle, ..self })
