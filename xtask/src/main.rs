@@ -39,6 +39,9 @@ enum Task {
     /// An end of a bare round trip.
     #[command(hide = true)]
     BenchEcho(bench::echo::Arguments),
+    /// A start of blitd that is measured.
+    #[command(hide = true)]
+    BenchStart(bench::start::Arguments),
     /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
     /// does nothing else meanwhile.
     Frames,
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchStart(arguments) => bench::start::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
         Task::Qemu(arguments) => qemu::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::QemuGuest(arguments) => qemu::guest::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -177,9 +177,9 @@ impl Client {
                 Ok(None)
             }),
             Scene::Carried => {
-                let pixels = region.bytes().to_vec();
+                let pixels = region.bytes();
                 timed(command.amount, || {
-                    connection.draw_pixels(layer, &pixels, &draw)?;
+                    connection.draw_pixels(layer, pixels, &draw)?;
                     Ok(None)
                 })
             }
@@ -187,6 +187,7 @@ impl Client {
                 let Receipt { started, finished, .. } = connection.draw(layer, region, &draw)?;
                 Ok(Some(finished - started))
             }),
+            Scene::Copy | Scene::Stream => Err(TaskError::Expected("blitd's client copies nothing".into())),
             Scene::Batch => {
                 let entries: Vec<_> =
                     (0..BATCH).map(|index| BatchEntry::Draw(layer, place(image, index))).collect();

@@ -12,6 +12,10 @@ pub(super) enum Scene {
     Carried,
     /// Draws one after the other, of which blitd's own time counts; of blitd only.
     Service,
+    /// Copies of rows; of copies.c only.
+    Copy,
+    /// The same by stores that pass the cache; of copies.c only.
+    Stream,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -23,10 +27,12 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 9] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
+        ("copy", Self::Copy),
+        ("stream", Self::Stream),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),

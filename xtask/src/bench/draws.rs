@@ -68,7 +68,7 @@ fn bare_round_trip(servers: &Servers, placement: Placement) -> Result<(Worker, W
 }
 
 /// The median time of a draw, where each measured time is of so many.
-fn microseconds(answer: &Answer, draws: u32) -> f64 {
+pub(super) fn microseconds(answer: &Answer, draws: u32) -> f64 {
     let times: Vec<f64> = answer.times.iter().map(|time| *time as f64).collect();
     median(&times) / 1000.0 / f64::from(draws)
 }

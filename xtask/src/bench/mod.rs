@@ -5,13 +5,18 @@
 
 pub(crate) mod client;
 mod command;
+mod copies;
+mod crossing;
 mod draws;
 pub(crate) mod echo;
+mod flood;
+mod machine;
 mod pipeline;
 mod placement;
 mod report;
 mod scenes;
 mod servers;
+pub(crate) mod start;
 mod statistics;
 mod worker;
 
@@ -23,7 +28,7 @@ use crate::tools::{TaskError, build_release, folder};
 use command::Answer;
 use placement::Cpus;
 use report::Line;
-use scenes::{DRAWS, LEAST_FRAMES};
+use scenes::{COPIES, DRAWS, FLOODING, LEAST_FRAMES};
 use servers::Servers;
 
 /// What to measure.
@@ -46,6 +51,8 @@ struct Bench {
     rounds: usize,
     /// How long each side takes in a round.
     milliseconds: u64,
+    /// How many draws a probe has in a round.
+    probes: u64,
     lines: Vec<Line>,
     /// What is no comparison, and why.
     faults: Vec<String>,
@@ -94,9 +101,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     let programs = build_release(&["blitd", "xtask"])?;
     let cpus = Cpus::of_this_process()?;
     let servers = Servers::start(&programs, &folder("bench")?, cpus)?;
-    let (rounds, milliseconds) = if arguments.quick { (3, 150) } else { (11, 250) };
-    let mut bench = Bench { servers, rounds, milliseconds, lines: Vec::new(), faults: Vec::new() };
-    println!("{}", report::heading());
+    let (rounds, milliseconds, probes) = if arguments.quick { (3, 150, 40) } else { (11, 250, 100) };
+    let mut bench = Bench { servers, rounds, milliseconds, probes, lines: Vec::new(), faults: Vec::new() };
+    println!("{}", machine::description(cpus.count()));
+    if cpus.placements().len() < 2 {
+        println!("!! one CPU: nothing can be measured with one CPU each");
+    }
+    if let Some(warning) = machine::warning() {
+        println!("!! {warning}");
+    }
+    println!("\n{}", report::heading());
     measure(&mut bench, &arguments.names)?;
     if bench.lines.is_empty() {
         return Err(TaskError::Expected(format!("nothing is named {:?}", arguments.names)));
@@ -111,17 +125,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
 }
 
 fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()));
     for placement in bench.servers.cpus.placements() {
-        let wanted = |name: &str| {
-            let name = format!("{name}, {}", placement.name());
-            names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()))
-        };
+        let wanted = |name: &str| wanted(&format!("{name}, {}", placement.name()));
         for draws in DRAWS.iter().filter(|draws| wanted(draws.name)) {
             draws::measure(bench, draws, *placement)?;
         }
         if wanted("round trip") {
             draws::measure_round_trip(bench, *placement)?;
         }
+        for flooding in FLOODING.into_iter().filter(|flooding| wanted(&format!("flood of {flooding}: 64x64")))
+        {
+            flood::measure(bench, flooding, *placement)?;
+        }
+        if wanted("in the message") {
+            crossing::measure(bench, *placement)?;
+        }
+    }
+    for size @ (width, height) in COPIES {
+        if wanted(&format!("copy {width}x{height}")) {
+            copies::measure(bench, size)?;
+        }
+    }
+    if wanted("start to first draw") {
+        start::measure(bench)?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 /* The client of the X server that blitd is compared with: MIT-SHM over xcb, told what to draw on its standard input,
  * in the words of command.rs. `peer DISPLAY WINDOW BYTES`: a window of 0 has it make one that covers the screen.
+ * `peer start` measures how long a server takes to start.
  *
  * BATCH and PAUSE are those of scenes.rs: how many draws a batch has, and how many nanoseconds a probe pauses at most.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,9 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include <xcb/shm.h>
 #include <xcb/xcb.h>
 
@@ -196,11 +201,9 @@ static void answer(uint64_t duration)
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+static xcb_screen_t *connect_to(const char *display)
 {
-	if (argc != 4)
-		give_up("usage: peer DISPLAY WINDOW BYTES");
-	connection = xcb_connect(argv[1], NULL);
+	connection = xcb_connect(display, NULL);
 	if (xcb_connection_has_error(connection))
 		give_up("the X server cannot be reached");
 	const xcb_query_extension_reply_t *extension = xcb_get_extension_data(connection, &xcb_shm_id);
@@ -210,12 +213,67 @@ int main(int argc, char **argv)
 	xcb_screen_t *screen = xcb_setup_roots_iterator(xcb_get_setup(connection)).data;
 	if (screen->root_depth != DEPTH)
 		give_up("the X server's screen is not 24 bits deep");
-	window = strtoul(argv[2], NULL, 0);
-	if (!window)
-		make_window(screen);
+	return screen;
+}
+
+static void make_context(void)
+{
 	context = xcb_generate_id(connection);
 	uint32_t exposures = 0;
 	xcb_create_gc(connection, context, window, XCB_GC_GRAPHICS_EXPOSURES, &exposures);
+}
+
+/* Starts an X server, draws once, and says how many nanoseconds both took. */
+static int start(void)
+{
+	int ready[2];
+	pid_t server;
+	char number[16];
+	if (pipe(ready))
+		give_up("no pipe");
+	snprintf(number, sizeof number, "%d", ready[1]);
+	char *arguments[] = { "Xvfb", "-displayfd", number, "-noreset", "-extension", "GLX", NULL };
+
+	posix_spawn_file_actions_t quiet;
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+
+	uint64_t begun = now();
+	if (posix_spawnp(&server, "Xvfb", &quiet, NULL, arguments, environ))
+		give_up("Xvfb cannot be started");
+	close(ready[1]);
+	char display[16] = ":";
+	for (size_t at = 1; at < sizeof display - 1; at++)
+		if (read(ready[0], display + at, 1) != 1)
+			give_up("Xvfb does not start");
+		else if (display[at] == '\n') {
+			display[at] = 0;
+			break;
+		}
+	make_window(connect_to(display));
+	make_context();
+	lend(SAMPLE * SAMPLE * 4);
+	draw(SAMPLE, SAMPLE);
+	uint64_t time = now() - begun;
+
+	xcb_disconnect(connection);
+	kill(server, SIGTERM);
+	waitpid(server, NULL, 0);
+	printf("%llu\n", (unsigned long long)time);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "start"))
+		return start();
+	if (argc != 4)
+		give_up("usage: peer DISPLAY WINDOW BYTES, or peer start");
+	xcb_screen_t *screen = connect_to(argv[1]);
+	window = strtoul(argv[2], NULL, 0);
+	if (!window)
+		make_window(screen);
+	make_context();
 	lend(strtoul(argv[3], NULL, 0));
 	check();
 	printf("%u\n", window);

@@ -40,6 +40,11 @@ impl Cpus {
         Ok(Self { all, server, other: numbers.next() })
     }
 
+    /// How many they are.
+    pub(super) fn count(&self) -> usize {
+        self.all.count() as usize
+    }
+
     /// The placements that these CPUs allow.
     pub(super) fn placements(&self) -> &'static [Placement] {
         match self.other {

@@ -30,6 +30,11 @@ impl Line {
         Self { name, ours, peer, unit, ratio: spread.median, goal, spread }
     }
 
+    /// The same with other values than the medians of rounds: those of all that was measured in them.
+    pub(super) fn of(self, ours: f64, peer: f64) -> Self {
+        Self { ours, peer, ratio: peer / ours, ..self }
+    }
+
     fn verdict(&self) -> &'static str {
         match self.goal {
             Some(goal) if self.ratio >= goal => "met",

@@ -15,6 +15,29 @@ pub(super) const PAUSE: u64 = 5_000_000;
 /// How many frames a second a screen has that is composed all the while: less is no comparison.
 pub(super) const LEAST_FRAMES: f64 = 55.0;
 
+/// How many clients flood, and with which priority; and that of who draws something small beside them.
+pub(super) const FLOODING: [usize; 3] = [1, 4, 16];
+pub(super) const FLOOD_PRIORITY: u8 = 10;
+pub(super) const PROBE_PRIORITY: u8 = 20;
+
+/// How many times better than the X server a small draw under a flood is to be, at the median and at the 99th
+/// percentile, and within how many microseconds.
+pub(super) const FLOOD_MEDIAN: f64 = 50.0;
+pub(super) const FLOOD_PERCENTILE: f64 = 30.0;
+pub(super) const LONGEST_WAIT: f64 = 200.0;
+
+/// Which part of the best copy's speed a large draw is to have, and how large it is.
+pub(super) const COPY: f64 = 0.9;
+pub(super) const COPIES: [(u32, u32); 2] = [(1920, 1080), (3840, 2160)];
+
+/// How many times sooner than the X server it is to have drawn, and how often that is tried.
+pub(super) const START: f64 = 8.0;
+pub(super) const STARTS: usize = 15;
+
+/// The sides of squares whose pixels travel in the message or are shared, in pixels. The last is the most that a
+/// message carries.
+pub(super) const SIDES: [u32; 9] = [4, 8, 16, 24, 32, 48, 64, 96, 128];
+
 /// How far above a bare round trip a draw may be, in microseconds.
 pub(super) const ABOVE_ROUND_TRIP: f64 = 2.5;
 

@@ -15,7 +15,7 @@ const CONFIGURATION: &str = "[limits]\nbytes = 4294967296\n";
 pub(super) struct Servers {
     pub(super) programs: PathBuf,
     pub(super) folder: PathBuf,
-    peer: PathBuf,
+    pub(super) peer: PathBuf,
     pub(super) cpus: Cpus,
     pub(super) blitd: Daemon,
     /// The X server's, which is `:` and a number.
@@ -46,7 +46,11 @@ impl Servers {
     /// Starts both on the same CPU, each with a screen of the same size.
     pub(super) fn start(programs: &Path, folder: &Path, cpus: Cpus) -> Result<Self, TaskError> {
         let (width, height) = SCREEN;
-        let peer = build_peer(folder)?;
+        let peer = build(
+            folder,
+            "peer",
+            &[&format!("-DBATCH={BATCH}u"), &format!("-DPAUSE={PAUSE}ull"), "-lxcb", "-lxcb-shm"],
+        )?;
         let configuration = folder.join("blitd.toml");
         std::fs::write(&configuration, CONFIGURATION)
             .map_err(|source| TaskError::File { path: configuration.clone(), source })?;
@@ -57,8 +61,9 @@ impl Servers {
 
         let mut command = tied("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24")]);
-        // It ends with its last client, who is that of the window.
-        command.args(["-terminate", "-extension", "GLX"]).stdout(Stdio::piped());
+        // It ends with its last client, who is that of the window. What it says of displays that it finds taken is no
+        // fault.
+        command.args(["-terminate", "-extension", "GLX"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut x_server = cpus.start_on(cpus.server, || Process::start(&mut command))?;
         let display = format!(":{}", x_server.line()?.trim());
         let (owner, window) = Worker::start(tied(&peer).args([&display, "0", &(64 * 64 * 4).to_string()]))?;
@@ -115,14 +120,12 @@ impl Drop for Servers {
     }
 }
 
-/// Builds the client of the X server.
-fn build_peer(folder: &Path) -> Result<PathBuf, TaskError> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench/peer.c");
-    let program = folder.join("peer");
+/// Builds a C program of this folder.
+pub(super) fn build(folder: &Path, name: &str, options: &[&str]) -> Result<PathBuf, TaskError> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench").join(name).with_extension("c");
+    let program = folder.join(name);
     let mut command = Command::new("cc");
-    command.args(["-O2", "-Wall", "-Wextra", "-Werror"]);
-    command.args([format!("-DBATCH={BATCH}u"), format!("-DPAUSE={PAUSE}ull")]);
-    command.arg("-o").arg(&program).arg(source).args(["-lxcb", "-lxcb-shm"]);
+    command.args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).args(options);
     run(&mut command)?;
     Ok(program)
 }
