@@ -27,8 +27,8 @@ pub(super) fn measure(bench: &mut Bench, draws: &Draws, placement: Placement) ->
         }
     }
     let name = format!("{}, {}", draws.name, placement.name());
-    bench.check(&name, frames);
-    bench.result(Line::new(name, &rounds, "µs", Some(draws.goal(placement))));
+    let line = Line::new(name, &rounds, "µs", Some(draws.goal(placement)));
+    bench.composed(line, frames);
     Ok(())
 }
 

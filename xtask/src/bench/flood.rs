@@ -87,12 +87,12 @@ pub(super) fn measure(bench: &mut Bench, flooding: usize, placement: Placement) 
         peer_side.add(&probe, &floods);
     }
     let name = |what: &str| format!("flood of {flooding}: {what}, {}", placement.name());
-    bench.check(&name("64x64"), our_side.frames);
     let (draws, peer_draws) = (our_side.draws, peer_side.draws);
     let rounds = Rounds { ours: our_side.medians, peer: peer_side.medians };
-    bench.result(
+    bench.composed(
         Line::new(name("64x64 median"), &rounds, "µs", Some(FLOOD_MEDIAN))
             .of(median(&draws), median(&peer_draws)),
+        our_side.frames,
     );
     let (worst, peer_worst) = (percentile(&draws, 99), percentile(&peer_draws, 99));
     let rounds = Rounds { ours: our_side.percentiles, peer: peer_side.percentiles };

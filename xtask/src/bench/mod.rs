@@ -82,14 +82,15 @@ impl Bench {
         self.lines.push(line);
     }
 
-    /// Takes note where the screen was not composed all the while.
-    fn check(&mut self, name: &str, frames: Frames) {
+    /// A result that only counts where the screen was composed all the while.
+    fn composed(&mut self, line: Line, frames: Frames) {
         let rate = frames.a_second();
         if rate < LEAST_FRAMES {
-            let fault = format!("{name}: {rate:.1} frames a second, less than {LEAST_FRAMES}");
+            let fault = format!("{}: {rate:.1} frames a second, less than {LEAST_FRAMES}", line.name);
             println!("!! {fault}");
             self.faults.push(fault);
         }
+        self.result(line.composed(rate));
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) struct Line {
     pub(super) goal: Option<f64>,
     #[serde(skip)]
     pub(super) spread: Spread,
+    /// How many frames a second were composed meanwhile, where that matters.
+    #[serde(skip)]
+    pub(super) frames: Option<f64>,
 }
 
 impl Line {
@@ -27,12 +30,17 @@ impl Line {
     pub(super) fn new(name: String, rounds: &Rounds, unit: &'static str, goal: Option<f64>) -> Self {
         let spread = rounds.ratio();
         let (ours, peer) = (median(&rounds.ours), median(&rounds.peer));
-        Self { name, ours, peer, unit, ratio: spread.median, goal, spread }
+        Self { name, ours, peer, unit, ratio: spread.median, goal, spread, frames: None }
     }
 
     /// The same with other values than the medians of rounds: those of all that was measured in them.
     pub(super) fn of(self, ours: f64, peer: f64) -> Self {
         Self { ours, peer, ratio: peer / ours, ..self }
+    }
+
+    /// The same with the frames that were composed meanwhile.
+    pub(super) fn composed(self, frames: f64) -> Self {
+        Self { frames: Some(frames), ..self }
     }
 
     fn verdict(&self) -> &'static str {
@@ -47,22 +55,19 @@ impl Line {
 /// What stands above the columns.
 pub(super) fn heading() -> String {
     format!(
-        "{:44} {:>10} {:>10} {:4} {:>8} {:>17} {:>6}",
-        "", "blitd", "peer", "unit", "ratio", "middle half", "goal"
+        "{:44} {:>10} {:>10} {:4} {:>8} {:>17} {:>4} {:>6}",
+        "", "blitd", "peer", "unit", "ratio", "middle half", "Hz", "goal"
     )
 }
 
 /// A result as a line of the table.
 pub(super) fn row(line: &Line) -> String {
+    let Line { name, ours, peer, unit, ratio, spread, .. } = line;
     let goal = line.goal.map_or(String::new(), |goal| format!("{goal:.2}"));
-    let middle = format!("{:.2} to {:.2}", line.spread.low, line.spread.high);
+    let frames = line.frames.map_or(String::new(), |frames| format!("{frames:.0}"));
+    let middle = format!("{:.2} to {:.2}", spread.low, spread.high);
     let row = format!(
-        "{:44} {:>10.2} {:>10.2} {:4} {:>8.2} {middle:>17} {goal:>6} {}",
-        line.name,
-        line.ours,
-        line.peer,
-        line.unit,
-        line.ratio,
+        "{name:44} {ours:>10.2} {peer:>10.2} {unit:4} {ratio:>8.2} {middle:>17} {frames:>4} {goal:>6} {}",
         line.verdict()
     );
     row.trim_end().to_owned()
@@ -79,11 +84,12 @@ mod tests {
 
     #[test]
     fn a_row_has_the_medians_and_whether_the_goal_is_met() {
-        let words = |goal| row(&line(goal)).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let expected = "draw 64x64, same CPU 11.00 15.00 µs 1.36 1.25 to 2.00 1.36 met";
+        let words =
+            |goal| row(&line(goal).composed(59.7)).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let expected = "draw 64x64, same CPU 11.00 15.00 µs 1.36 1.25 to 2.00 60 1.36 met";
         assert_eq!(words(Some(1.36)), expected.split(' ').collect::<Vec<_>>());
         assert_eq!(words(Some(1.37)).last().map(String::as_str), Some("MISSED"));
-        assert_eq!(words(None).last().map(String::as_str), Some("2.00"));
+        assert_eq!(words(None).last().map(String::as_str), Some("60"));
     }
 
     #[test]
