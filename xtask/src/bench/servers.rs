@@ -63,7 +63,10 @@ impl Servers {
         command.args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24")]);
         // It ends with its last client, who is that of the window. What it says of displays that it finds taken is no
         // fault.
-        command.args(["-terminate", "-extension", "GLX"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["-terminate", "-s", "0", "-extension", "GLX"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut x_server = cpus.start_on(cpus.server, || Process::start(&mut command))?;
         let display = format!(":{}", x_server.line()?.trim());
         let (owner, window) = Worker::start(tied(&peer).args([&display, "0", &(64 * 64 * 4).to_string()]))?;

@@ -40,11 +40,11 @@ impl Rounds {
         self.peer.push(peer);
     }
 
-    /// How many times better we are: of the medians, with the spread of the rounds, each of which compares what has
-    /// been measured one right after the other.
+    /// How many times better we are. Each round compares what has been measured one right after the other: a machine
+    /// that becomes slower for a while does so for both. The medians of both may come from different times.
     pub(super) fn ratio(&self) -> Spread {
         let rounds: Vec<f64> = self.ours.iter().zip(&self.peer).map(|(ours, peer)| peer / ours).collect();
-        Spread { median: median(&self.peer) / median(&self.ours), ..Spread::of(&rounds) }
+        Spread::of(&rounds)
     }
 }
 
@@ -64,11 +64,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_that_of_the_medians_with_the_spread_of_the_rounds() {
+    fn a_ratio_is_that_of_a_round_whatever_the_machine_does_meanwhile() {
         let mut rounds = Rounds::default();
-        for (ours, peer) in [(1.0, 4.0), (2.0, 4.0), (4.0, 4.0), (2.0, 6.0)] {
-            rounds.add(ours, peer);
+        for slower in [1.0, 1.0, 8.0, 2.0, 2.0] {
+            rounds.add(slower, 3.0 * slower);
         }
-        assert_eq!(rounds.ratio(), Spread { low: 1.0, median: 2.0, high: 3.0 });
+        assert_eq!(rounds.ratio(), Spread { low: 3.0, median: 3.0, high: 3.0 });
+        rounds.add(1.0, 1.0);
+        rounds.add(1.0, 2.0);
+        rounds.add(1.0, 4.0);
+        assert_eq!(rounds.ratio(), Spread { low: 2.0, median: 3.0, high: 3.0 });
     }
 }
