@@ -48,7 +48,9 @@ pub use blitd_protocol::request::{Pixels, Request};
 pub use blitd_protocol::value::{
     Access, Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Transform,
 };
-pub use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
+pub use blitd_protocol::wire::{
+    ClientRecord, DaemonRecord, Distribution, LayerRecord, OutputRecord, PriorityRecord,
+};
 
 pub use batch::BatchEntry;
 pub use connection::{Connection, DEFAULT_TIMEOUT};

@@ -3,7 +3,7 @@
 use blitd_protocol::reply::{List, Reply, Statistics};
 use blitd_protocol::request::Request;
 use blitd_protocol::value::StatisticsSubject;
-use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
+use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord, PriorityRecord};
 
 use crate::connection::Connection;
 use crate::error::Error;
@@ -62,6 +62,23 @@ impl Connection {
             |first| Request::Statistics { subject: StatisticsSubject::Layers, first },
             |reply| match reply {
                 Reply::Statistics(Statistics::Layers(list)) => Some(list),
+                _ => None,
+            },
+        )
+    }
+
+    /// How long requests of each priority have waited and taken since the daemon's start, from the lowest priority on.
+    /// A priority that no request has had is left out.
+    ///
+    /// They take several messages where they are many; what is answered meanwhile is in the later ones.
+    ///
+    /// # Errors
+    /// The daemon refuses, or the connection is of no more use.
+    pub fn priority_statistics(&mut self) -> Result<Vec<PriorityRecord>, Error> {
+        self.listing(
+            |first| Request::Statistics { subject: StatisticsSubject::Priorities, first },
+            |reply| match reply {
+                Reply::Statistics(Statistics::Priorities(list)) => Some(list),
                 _ => None,
             },
         )

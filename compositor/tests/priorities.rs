@@ -1,9 +1,10 @@
 //! Whose request is taken next, on the real server with stepped time: priorities, what a connection's head inherits,
-//! the order within a connection, turns among equals, ceilings; and how replies are sent. Told by the order of
+//! the order within a connection, turns among equals, ceilings; how replies are sent, and what statistics tell. Told by the order of
 //! replies and counted in turns of the loop, never in time.
 
 mod fixture;
 
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
@@ -11,10 +12,10 @@ use blitd::policy::config::{Config, Names};
 use blitd_client::{Link, Serial};
 use blitd_protocol::error::ErrorCode;
 use blitd_protocol::image::Format;
-use blitd_protocol::reply::Reply;
+use blitd_protocol::reply::{Reply, Statistics};
 use blitd_protocol::request::Request;
-use blitd_protocol::value::Priority;
-use blitd_protocol::wire::Header;
+use blitd_protocol::value::{Priority, StatisticsSubject};
+use blitd_protocol::wire::{Header, PriorityRecord};
 use fixture::running::own_user;
 use fixture::{Client, Fixture, Random, Shared, draw, fill, layer, packed};
 use nix::errno::Errno;
@@ -301,4 +302,56 @@ fn a_connections_replies_keep_its_order_whatever_their_priorities() {
         .collect();
     fixture.settle();
     assert_eq!(packets.writes().concat(), submitted);
+}
+
+#[test]
+fn statistics_tell_what_the_receipts_of_each_priority_told() {
+    let mut fixture = Fixture::new(64, 64);
+    let mut client = fixture.client("timed");
+    fixture.layer(&mut client, layer(1, 0, 0, LARGE, LARGE));
+    let mut expected = BTreeMap::from([(10, (1, 0, 0, 0, 0))]);
+    let mut random = Random(7);
+    for _ in 0..12 {
+        let numbers: Vec<u8> = (0..8).map(|_| [0, 5, 10, 20, 30, 63][random.below(6) as usize]).collect();
+        let serials: Vec<Serial> = numbers.iter().map(|number| large_fill(&mut client, *number)).collect();
+        // Refused, and answered by the screen: neither is one of those that count.
+        client.priority = priority(40);
+        client.submit(&Request::Fill(fill(99, 1, 8, 8)));
+        client.submit(&Request::Sync { output: 0 });
+        for (number, serial) in numbers.into_iter().zip(serials) {
+            let receipt = loop {
+                match client.poll(serial) {
+                    Some(Reply::Done(receipt)) => break receipt,
+                    Some(other) => panic!("{other:?}"),
+                    None => {
+                        fixture.turn();
+                    }
+                }
+                fixture.pass_vblank();
+            };
+            let (waiting, service) = (receipt.started - receipt.received, receipt.finished - receipt.started);
+            let told = expected.entry(number).or_insert((0, 0, 0, 0, 0));
+            *told =
+                (told.0 + 1, told.1 + waiting, told.2.max(waiting), told.3 + service, told.4.max(service));
+        }
+        fixture.rest();
+    }
+    let mut records = Vec::new();
+    for (first, count) in [(0, 4), (4, 2), (6, 0)] {
+        let request = Request::Statistics { subject: StatisticsSubject::Priorities, first };
+        let reply = fixture.call(&mut client, &request);
+        let Reply::Statistics(Statistics::Priorities(list)) = reply else { panic!("{reply:?}") };
+        assert_eq!((list.first, list.total, list.records.len()), (first, 6, count));
+        records.extend(list.records);
+    }
+    let told: BTreeMap<u8, _> = records
+        .iter()
+        .map(|record| {
+            let PriorityRecord { waiting, service, count, .. } = record;
+            let sums = (waiting.sum.get(), waiting.maximum.get(), service.sum.get(), service.maximum.get());
+            (record.priority, (count.get(), sums.0, sums.1, sums.2, sums.3))
+        })
+        .collect();
+    assert_eq!(told, expected);
+    assert!(expected.values().all(|told| told.2 > 0), "time has passed: {expected:?}");
 }

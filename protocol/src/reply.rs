@@ -108,6 +108,8 @@ pub enum Statistics {
     Clients(List<wire::ClientRecord>),
     /// A record for each layer.
     Layers(List<wire::LayerRecord>),
+    /// A record for each priority that requests have had.
+    Priorities(List<wire::PriorityRecord>),
 }
 
 /// A reply, as decoded from or to be encoded into a message.
@@ -256,6 +258,7 @@ impl<'a> Reply<'a> {
                     StatisticsSubject::Daemon => Statistics::Daemon(list(kind, body)?.1),
                     StatisticsSubject::Clients => Statistics::Clients(list(kind, body)?.1),
                     StatisticsSubject::Layers => Statistics::Layers(list(kind, body)?.1),
+                    StatisticsSubject::Priorities => Statistics::Priorities(list(kind, body)?.1),
                 })
             }
             kind::REFUSED => {
@@ -347,6 +350,7 @@ impl<'a> Reply<'a> {
                     Statistics::Daemon(list) => list.encode(number(StatisticsSubject::Daemon), out),
                     Statistics::Clients(list) => list.encode(number(StatisticsSubject::Clients), out),
                     Statistics::Layers(list) => list.encode(number(StatisticsSubject::Layers), out),
+                    Statistics::Priorities(list) => list.encode(number(StatisticsSubject::Priorities), out),
                 }
             }
             Self::Refused(refusal) => {

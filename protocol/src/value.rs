@@ -140,13 +140,15 @@ numbers! {
         Output = 2,
     }
     /// Which statistics are asked for.
-    StatisticsSubject: "subject", "1 (daemon), 2 (clients) or 3 (layers)" {
+    StatisticsSubject: "subject", "1 (daemon), 2 (clients), 3 (layers) or 4 (priorities)" {
         /// The daemon as a whole; one record.
         Daemon = 1,
         /// A record for each connection.
         Clients = 2,
         /// A record for each layer.
         Layers = 3,
+        /// A record for each priority that requests have had.
+        Priorities = 4,
     }
     /// Which way a request's pixels took.
     Path: "path", "0 (none), 1 (in place) or 2 (swapped)" {
@@ -309,6 +311,9 @@ mod tests {
         }
         assert!(Transform::from_number(8u8).is_err());
         let error = StatisticsSubject::from_number(70_000u32).unwrap_err();
-        assert_eq!(error.to_string(), "subject is 70000: it takes 1 (daemon), 2 (clients) or 3 (layers)");
+        assert_eq!(
+            error.to_string(),
+            "subject is 70000: it takes 1 (daemon), 2 (clients), 3 (layers) or 4 (priorities)"
+        );
     }
 }

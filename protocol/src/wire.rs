@@ -148,4 +148,12 @@ layouts! {
         connection: U64, layer: U32, output: U32, x: I32, y: I32, width: U32, height: U32, z: I32, fourcc: U32,
         band: u8, opacity: u8, visible: u8, reserved: [u8; 5], draws: U64, bytes: U64, name: [u8; 32],
     }
+    /// How long something took, over many times that it did; all but the first as values that it had.
+    Distribution {
+        sum: U64, median: U64, percentile_90: U64, percentile_99: U64, percentile_99_9: U64, maximum: U64,
+    }
+    /// Record: a priority.
+    PriorityRecord {
+        priority: u8, reserved: [u8; 7], count: U64, waiting: Distribution, service: Distribution,
+    }
 }

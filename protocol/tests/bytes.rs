@@ -210,6 +210,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         list().prop_map(|list| Reply::Statistics(Statistics::Daemon(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Clients(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Layers(list))),
+        list().prop_map(|list| Reply::Statistics(Statistics::Priorities(list))),
         refusal.prop_map(|(code, entry, text)| Reply::Refused(Refusal { code, entry, text })),
         Just(Reply::OutputsChanged),
     ]
@@ -442,7 +443,10 @@ fn told(request: &Request<'_>, edit: impl FnOnce(&mut Vec<u8>)) -> Refusal {
 fn refusals_tell_the_values_received() {
     let statistics = Request::Statistics { subject: StatisticsSubject::Daemon, first: 0 };
     let refusal = told(&statistics, |body| body[..4].copy_from_slice(&70_000u32.to_le_bytes()));
-    assert_eq!(refusal.text, "subject is 70000: it takes 1 (daemon), 2 (clients) or 3 (layers)");
+    assert_eq!(
+        refusal.text,
+        "subject is 70000: it takes 1 (daemon), 2 (clients), 3 (layers) or 4 (priorities)"
+    );
 
     let write = Request::RegionWrite { region: 1, offset: 0, bytes: Cow::Borrowed(&[]) };
     let refusal = told(&write, |body| body.resize(body.len() + MAX_CARRIED + 1, 0));

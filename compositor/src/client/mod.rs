@@ -41,6 +41,8 @@ pub struct Incoming {
     pub serial: u64,
     /// When it was read; nanoseconds of the daemon's clock.
     pub received: u64,
+    /// With which priority it was asked, or the ceiling where that was above it.
+    pub priority: Priority,
     /// The request, or why it is refused when its turn comes.
     pub request: Result<Request<'static>, Refusal>,
     /// What came with it.
@@ -51,8 +53,8 @@ pub struct Incoming {
 /// What reading from a connection has come to.
 #[derive(Debug)]
 pub enum Intake {
-    /// A request, and its priority.
-    Request(Priority, Incoming),
+    /// A request.
+    Request(Incoming),
     /// Bytes, among which there may be requests now.
     Bytes,
     /// Nothing for the moment.
@@ -113,6 +115,8 @@ pub struct Started {
     pub serial: u64,
     /// When it was read; nanoseconds of the daemon's clock.
     pub received: u64,
+    /// With which priority it was asked.
+    pub priority: Priority,
     /// When its work began; nanoseconds of the daemon's clock.
     pub started: u64,
     /// How many slices it has had.
@@ -296,11 +300,12 @@ impl Client {
     /// that what was asked before is answered before.
     fn fault(&mut self, serial: u64, now: u64, refusal: Refusal) -> Intake {
         self.is_faulty = true;
-        let incoming = Incoming { serial, received: now, request: Err(refusal), descriptor: None, length: 0 };
-        Intake::Request(self.limits.priority.min(Priority::DEFAULT), incoming)
+        let priority = self.limits.priority.min(Priority::DEFAULT);
+        let request = Err(refusal);
+        Intake::Request(Incoming { serial, received: now, priority, request, descriptor: None, length: 0 })
     }
 
-    /// The next request among what has been read, with its priority.
+    /// The next request among what has been read.
     pub fn next_request(&mut self, now: u64) -> Intake {
         let message = match self.endpoint.next_message() {
             Ok(Some(message)) => message,
@@ -348,7 +353,7 @@ impl Client {
         self.waiting_bytes += length;
         let descriptor = descriptors.pop();
         self.waiting_descriptors += usize::from(descriptor.is_some());
-        Intake::Request(priority, Incoming { serial, received: now, request, descriptor, length })
+        Intake::Request(Incoming { serial, received: now, priority, request, descriptor, length })
     }
 
     /// A request leaves the queue to be worked on.

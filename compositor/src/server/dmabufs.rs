@@ -61,6 +61,7 @@ impl Server {
         let is_asked =
             request.access.as_mut().is_some_and(|access| access.ask_to_end(&self.rooms.helper, id));
         if !is_asked {
+            self.rooms.histograms.record(request.priority, &reply);
             self.answer(id, request.serial, &reply);
         } else if let Some(client) = self.clients.get_mut(&id) {
             client.active = Some(Active { request, work: Work::End(reply) });

@@ -178,8 +178,8 @@ impl Server {
         let started = self.rooms.clock.now();
         let asked = incoming.request.as_ref().ok().filter(|_| client.usage.dmabufs > 0);
         let access = asked.and_then(|request| CpuAccess::of(request, &client.regions, started));
-        let (serial, received) = (incoming.serial, incoming.received);
-        let started = Started { serial, received, started, slices: 0, access };
+        let (serial, received, priority) = (incoming.serial, incoming.received, incoming.priority);
+        let started = Started { serial, received, priority, started, slices: 0, access };
         let outcome = match incoming.request {
             Ok(request) if started.access.is_some() => {
                 self.begin(id, started, Work::Begin(Box::new(request)));

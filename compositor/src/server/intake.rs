@@ -133,9 +133,9 @@ impl Server {
                 intake => Ok(intake),
             };
             match intake {
-                Ok(Intake::Request(priority, incoming)) => {
+                Ok(Intake::Request(incoming)) => {
                     let is_hello = matches!(incoming.request, Ok(Request::Hello(_)));
-                    self.queue.push(id, priority, incoming);
+                    self.queue.push(id, incoming.priority, incoming);
                     if is_hello {
                         hello = true;
                         break None;

@@ -4,16 +4,21 @@ use std::rc::Rc;
 
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
-use blitd_protocol::value::{Band, Mode, Name, StatisticsSubject};
-use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord};
+use blitd_protocol::value::{Band, Mode, Name, Priority, StatisticsSubject};
+use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord, PriorityRecord};
 use foldhash::HashMap;
 
 use super::Rooms;
+use super::histograms::Times;
 use crate::client::Client;
 use crate::display::output::Output;
 use crate::memory::storage::Storage;
 use crate::queue::ConnectionId;
 use crate::scene::Layer;
+
+/// The most records of priorities in a message. Each is counted together in some microseconds, during which nobody else
+/// has a slice.
+const PRIORITIES: usize = 4;
 
 /// The records from number `first` on that fit a message.
 fn page<T>(first: u32, all: impl ExactSizeIterator<Item = T>) -> List<T> {
@@ -73,6 +78,12 @@ pub(super) fn statistics(
         StatisticsSubject::Layers => {
             let layers: Vec<_> = rooms.scene.iter().map(layer_record).collect();
             Statistics::Layers(page(first, layers.into_iter()))
+        }
+        StatisticsSubject::Priorities => {
+            let used: Vec<_> = rooms.histograms.iter().collect();
+            let total = count(used.len());
+            let records = used.into_iter().skip(first as usize).take(PRIORITIES).map(priority_record);
+            Statistics::Priorities(List { first, total, records: records.collect() })
         }
     })
 }
@@ -151,5 +162,15 @@ fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
         draws: layer.draws.into(),
         bytes: layer_bytes(layer).into(),
         name: *layer.name.as_bytes(),
+    }
+}
+
+fn priority_record((priority, times): (Priority, &Times)) -> PriorityRecord {
+    PriorityRecord {
+        priority: priority.number(),
+        reserved: [0; 7],
+        count: times.count().into(),
+        waiting: times.waiting(),
+        service: times.service(),
     }
 }

@@ -14,6 +14,7 @@
 //! - `dmabufs`: requests that wait for the fences of dmabufs.
 //! - `execution`: whose slice it is, and what comes of it; frames too.
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
+//! - `histograms`: how long requests have waited and taken.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
 //! - `spin`: whether to look again before sleeping.
@@ -21,6 +22,7 @@
 
 mod dmabufs;
 mod execution;
+mod histograms;
 mod intake;
 pub mod listener;
 mod listing;
@@ -58,6 +60,7 @@ use crate::scene::arrangement::Arrangement;
 use crate::session::{Session, SessionError};
 use crate::work::compositions::Compositions;
 use dmabufs::Deadlines;
+use histograms::Histograms;
 use intake::Reserve;
 use spin::Spin;
 use watch::{Source, Watch};
@@ -91,6 +94,7 @@ struct Rooms {
     helper: Helper,
     unmapper: Unmapper,
     counters: Counters,
+    histograms: Histograms,
     clock: Clock,
     started: u64,
     /// The last one, so that it goes last: the VT shows text when the card has been given up.
@@ -204,6 +208,7 @@ impl Daemon {
             helper,
             unmapper,
             counters: Counters::default(),
+            histograms: Histograms::default(),
             clock,
             started: now,
             session,

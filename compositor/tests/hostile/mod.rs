@@ -368,6 +368,7 @@ pub(crate) fn every_request() -> Vec<Request<'static>> {
         Request::Statistics { subject: StatisticsSubject::Daemon, first: 0 },
         Request::Statistics { subject: StatisticsSubject::Clients, first: 0 },
         Request::Statistics { subject: StatisticsSubject::Layers, first: 0 },
+        Request::Statistics { subject: StatisticsSubject::Priorities, first: 0 },
         Request::Sync { output: 0 },
         Request::LayerDestroy { layer: 1 },
         Request::RegionDestroy { region: 1 },

@@ -399,7 +399,7 @@ fn values_that_fields_do_not_take(stand: &mut Stand) {
             Request::Fill(_) => &[(8..9, 2), (9..16, 1)],
             Request::Batch(_) => &[(1..2, 3), (2..8, 1), (10..12, 1)],
             Request::Capture(_) => &[(0..1, 3), (1..4, 1), (56..57, 0)],
-            Request::Statistics { .. } => &[(0..1, 4), (1..4, 1)],
+            Request::Statistics { .. } => &[(0..1, 5), (1..4, 1)],
             Request::Hello(_) => &[],
         };
         let file = anything();

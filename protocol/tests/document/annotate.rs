@@ -68,6 +68,7 @@ fn reply_parts(reply: &Reply<'_>) -> Vec<Part> {
                 Statistics::Daemon(list) => fixed("DaemonRecord", list.records.len()),
                 Statistics::Clients(list) => fixed("ClientRecord", list.records.len()),
                 Statistics::Layers(list) => fixed("LayerRecord", list.records.len()),
+                Statistics::Priorities(list) => fixed("PriorityRecord", list.records.len()),
             }
         }
         Reply::Refused(refusal) => {

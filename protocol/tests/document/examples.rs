@@ -289,6 +289,34 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
             })),
         ),
         (
+            "reply `statistics`, of priorities",
+            Reply::Statistics(Statistics::Priorities(List {
+                first: 0,
+                total: 1,
+                records: vec![wire::PriorityRecord {
+                    priority: 10,
+                    reserved: [0; 7],
+                    count: 20.into(),
+                    waiting: wire::Distribution {
+                        sum: 160_000.into(),
+                        median: 7_039.into(),
+                        percentile_90: 9_023.into(),
+                        percentile_99: 12_000.into(),
+                        percentile_99_9: 12_000.into(),
+                        maximum: 12_000.into(),
+                    },
+                    service: wire::Distribution {
+                        sum: 1_500_000.into(),
+                        median: 74_751.into(),
+                        percentile_90: 80_383.into(),
+                        percentile_99: 91_000.into(),
+                        percentile_99_9: 91_000.into(),
+                        maximum: 91_000.into(),
+                    },
+                }],
+            })),
+        ),
+        (
             "reply `refused`",
             Reply::Refused(Refusal {
                 code: ErrorCode::UnknownLayer,
