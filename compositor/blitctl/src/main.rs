@@ -1,14 +1,18 @@
 //! `blitctl`: looks into a running blitd.
 //!
-//! One way through: arguments, a connection, records as the daemon gives them ([`records`]), then a table ([`table`])
-//! or JSON, or a picture ([`screenshot`]).
+//! One way through: arguments, a connection, records as the daemon gives them ([`records`], [`priorities`]), then a
+//! table ([`table`]) or JSON, or a picture ([`screenshot`]). [`top`] goes that way again and again, and shows what
+//! differs ([`rates`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
+mod priorities;
+mod rates;
 mod records;
 mod screenshot;
 mod table;
+mod top;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -20,6 +24,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 
 use error::Error;
+use priorities::{Line, Priority};
 use records::{Client, Daemon, Layer, Output};
 use table::Row;
 
@@ -42,8 +47,14 @@ enum Command {
     Layers(Listing),
     /// Lists the connected clients
     Clients(Listing),
-    /// Tells what the daemon has done since its start, and what it holds
+    /// Tells what the daemon has done since its start, what it holds, and how long requests of each priority have
+    /// waited and taken
     Stats(Listing),
+    /// Shows again and again what the daemon, its outputs and its clients do
+    ///
+    /// Rates and means are of the time between two looks; the median, percentiles and the maximum of times are since
+    /// the daemon's start. It ends with Ctrl-C, and when the daemon does.
+    Top(top::Options),
     /// Writes what an output shows into a PNG file
     Screenshot {
         /// The file
@@ -81,11 +92,29 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Clients(options) => listing::<_, Client>(&connection.client_statistics()?, &options)?,
         Command::Stats(options) => {
             let daemon = Daemon::from(&connection.daemon_statistics()?);
-            if options.json { json(&daemon)? } else { table::pairs(&daemon.pairs()) }
+            let priorities = connection.priority_statistics()?.iter().map(Priority::from).collect();
+            let statistics = Statistics { daemon, priorities };
+            if options.json { json(&statistics)? } else { statistics.tables() }
         }
+        Command::Top(options) => return top::run(&mut connection, &options),
         Command::Screenshot { file, output } => return screenshot::write(&mut connection, output, &file),
     };
     print(&text)
+}
+
+/// The daemon as a whole, and the times of its requests.
+#[derive(Serialize)]
+struct Statistics {
+    #[serde(flatten)]
+    daemon: Daemon,
+    priorities: Vec<Priority>,
+}
+
+impl Statistics {
+    fn tables(&self) -> String {
+        let lines: Vec<Line<'_>> = self.priorities.iter().flat_map(Priority::lines).collect();
+        format!("{}\n{}", table::pairs(&self.daemon.pairs()), table::table(&lines))
+    }
 }
 
 /// Records as a table or as JSON.

@@ -390,7 +390,7 @@ impl Daemon {
 }
 
 /// A name as one line of text: what is in it is another program's choice, and must not steer a terminal.
-fn name(bytes: [u8; 32]) -> String {
+pub(crate) fn name(bytes: [u8; 32]) -> String {
     let name = Name::from_bytes(bytes).unwrap_or_default();
     name.as_str().chars().map(|sign| if sign.is_control() { '.' } else { sign }).collect()
 }
@@ -399,11 +399,11 @@ fn format(fourcc: u32) -> String {
     Format::from_fourcc(fourcc).map_or_else(|_| UNKNOWN.into(), |format| format.to_string())
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
-fn kibibytes(bytes: u64) -> String {
+pub(crate) fn kibibytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 10))
 }
 
