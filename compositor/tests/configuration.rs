@@ -1,4 +1,4 @@
-//! The file that docs/configuration.md shows is good, and shows the defaults.
+//! The files that docs/configuration.md shows are good; the first shows the defaults.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,10 +12,10 @@ struct Fixed;
 
 impl Names for Fixed {
     fn user(&self, name: &str) -> Option<u32> {
-        (name == "signage").then_some(1000)
+        [("signage", 1000), ("alarm", 1001)].into_iter().find(|user| user.0 == name).map(|user| user.1)
     }
     fn group(&self, name: &str) -> Option<u32> {
-        (name == "video").then_some(44)
+        [("video", 44), ("panels", 45)].into_iter().find(|group| group.0 == name).map(|group| group.1)
     }
 }
 
@@ -36,6 +36,15 @@ fn the_page_shows_the_defaults() {
     assert_eq!(limits(5, 5), Limits::default());
     assert!(limits(5, 44).capture_outputs);
     assert_eq!(limits(1000, 5).layers, 8);
+}
+
+#[test]
+fn the_ceilings_of_the_page_are_what_it_says() {
+    let page = include_str!("../../docs/configuration.md");
+    let shown = page.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = Config::parse(shown, 7, &Fixed).unwrap();
+    let ceiling = |uid, gid| config.policy.limits(&Credentials { pid: 1, uid, gid }).priority.number();
+    assert_eq!([ceiling(5, 5), ceiling(5, 45), ceiling(1001, 45), ceiling(1001, 5)], [10, 20, 63, 63]);
 }
 
 #[test]

@@ -30,16 +30,15 @@ fn printed(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A client that has done some requests with two priorities: 3 with 10, `urgent` with 20.
-fn painter(daemon: &Running, urgent: usize) -> Connection {
+/// A client that has had some requests done: one with priority 10, and then so many with each of these.
+fn painter(daemon: &Running, fills: &[(u8, u64)]) -> Connection {
     let mut connection = Connection::open_at(daemon.socket(), "painter").unwrap();
     let layer = connection.create_layer(&LayerOptions::new(64, 64)).unwrap();
-    for _ in 0..2 {
-        connection.fill(&layer, 0xff00_00ff, 0, 0, 64, 64).unwrap();
-    }
-    connection.set_priority(Priority::new(20).unwrap());
-    for _ in 0..urgent {
-        connection.fill(&layer, 0xff00_ff00, 0, 0, 64, 64).unwrap();
+    for (number, count) in fills {
+        connection.set_priority(Priority::new(*number).unwrap());
+        for _ in 0..*count {
+            connection.fill(&layer, 0xff00_ff00, 0, 0, 64, 64).unwrap();
+        }
     }
     connection
 }
@@ -47,7 +46,9 @@ fn painter(daemon: &Running, urgent: usize) -> Connection {
 #[test]
 fn stats_tell_the_times_of_each_priority() {
     let daemon = daemon();
-    let _painter = painter(&daemon, 5);
+    // More of them than one message tells of.
+    let fills = [(0, 2), (20, 5), (21, 1), (22, 4), (40, 1), (41, 2), (42, 2), (63, 3)];
+    let _painter = painter(&daemon, &fills);
     let json: Value = serde_json::from_str(&printed(blitctl(&daemon, &["stats", "--json"]))).unwrap();
     let counts: Vec<_> = json["priorities"]
         .as_array()
@@ -62,12 +63,14 @@ fn stats_tell_the_times_of_each_priority() {
             (priority["priority"].as_u64().unwrap(), priority["requests"].as_u64().unwrap())
         })
         .collect();
-    assert_eq!(counts, [(10, 3), (20, 5)]);
+    let mut expected = fills.map(|(number, count)| (u64::from(number), count)).to_vec();
+    expected.insert(1, (10, 1));
+    assert_eq!(counts, expected);
     assert_eq!(json["layers"], 1, "beside what it holds");
     let table = printed(blitctl(&daemon, &["stats"]));
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
     for row in
-        [["10", "waiting", "3"], ["10", "service", "3"], ["20", "waiting", "5"], ["20", "service", "5"]]
+        [["10", "waiting", "1"], ["10", "service", "1"], ["63", "waiting", "3"], ["63", "service", "3"]]
     {
         assert!(rows.iter().any(|other| *other == row), "{row:?}: {table}");
     }
@@ -76,7 +79,7 @@ fn stats_tell_the_times_of_each_priority() {
 #[test]
 fn top_shows_as_many_as_it_is_told() {
     let daemon = daemon();
-    let _painter = painter(&daemon, 1);
+    let _painter = painter(&daemon, &[(20, 1)]);
     let shown = printed(blitctl(&daemon, &["top", "--interval", "0.1", "--count", "2"]));
     for text in ["blitd 0.", "headless-1", "  20  service", "  painter ", "  blitctl "] {
         assert_eq!(shown.matches(text).count(), 2, "{text}: {shown}");
