@@ -16,8 +16,8 @@ use crate::memory::storage::Storage;
 use crate::queue::ConnectionId;
 use crate::scene::Layer;
 
-/// The most records of priorities in a message. Each is counted together in some microseconds, during which nobody else
-/// has a slice.
+/// The most records of priorities in a message. Each takes up to 4 microseconds to be counted together, during which
+/// nobody else has a slice.
 const PRIORITIES: usize = 4;
 
 /// The records from number `first` on that fit a message.
