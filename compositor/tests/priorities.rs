@@ -5,6 +5,7 @@
 mod fixture;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
@@ -354,4 +355,24 @@ fn statistics_tell_what_the_receipts_of_each_priority_told() {
         .collect();
     assert_eq!(told, expected);
     assert!(expected.values().all(|told| told.2 > 0), "time has passed: {expected:?}");
+}
+
+#[test]
+fn small_requests_that_are_sent_together_are_answered_together() {
+    let mut fixture = Fixture::new(64, 64);
+    let mut packets = Packets::new(&mut fixture);
+    packets.client.submit(&Request::LayerCreate(layer(1, 0, 0, 8, 8)));
+    fixture.settle();
+    packets.writes();
+    let fill = Request::Fill(fill(1, 5, 8, 8));
+    let submitted: Vec<u64> = (100..140).collect();
+    let mut bytes = Vec::new();
+    for serial in &submitted {
+        fill.encode(*serial, Priority::DEFAULT, &mut bytes).unwrap();
+    }
+    (&packets.ours).write_all(&bytes).unwrap();
+    fixture.settle();
+    let writes = packets.writes();
+    assert_eq!(writes.concat(), submitted);
+    assert_eq!(writes.len(), 3, "16 of them fill a slice, and those of a slice go out in one write");
 }
