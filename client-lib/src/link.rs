@@ -146,7 +146,7 @@ impl Link {
         while received == Received::Bytes {
             came |= self.sort_messages()?;
             received = match wait {
-                Some(Duration::ZERO) => self.endpoint.receive(Wait::Return)?,
+                Some(Duration::ZERO) => self.endpoint.receive_plain(Wait::Return)?,
                 // Who waits looks for what came first, and a system call that finds nothing is saved.
                 _ => Received::Nothing,
             };
@@ -183,7 +183,7 @@ impl Link {
             self.limit_receiving(wait)?;
             Wait::Block
         };
-        Ok(self.endpoint.receive(wait)?)
+        Ok(self.endpoint.receive_plain(wait)?)
     }
 
     /// Waits until the socket can send or receive.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
 
 use crate::framing::{Framing, FramingError, Message};
@@ -144,6 +144,24 @@ impl Endpoint {
         Ok(if message.bytes == 0 { Received::Closed } else { Received::Bytes })
     }
 
+    /// Receives once from a peer whose messages have no descriptors, which is simpler for the kernel. It closes those
+    /// that come all the same.
+    ///
+    /// # Errors
+    /// The connection is of no more use.
+    pub fn receive_plain(&mut self, wait: Wait) -> Result<Received, TransportError> {
+        let flags = if wait == Wait::Return { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+        let count = match recv(&self.socket, self.framing.space(), flags) {
+            Ok((count, _)) => count,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Nothing),
+            Err(Errno::CONNRESET) => return Ok(Received::Closed),
+            Err(errno) => return Err(errno.into()),
+        };
+        self.framing.arrived(count, []);
+        self.bytes_received += count as u64;
+        Ok(if count == 0 { Received::Closed } else { Received::Bytes })
+    }
+
     /// The next whole message that has arrived.
     ///
     /// # Errors
@@ -195,15 +213,20 @@ impl Endpoint {
             // A sendmsg carries the descriptors of the message that it begins with, and ends before the next.
             let carries = self.descriptors.iter().take_while(|(start, _)| *start == self.sent).count();
             let end = self.descriptors.get(carries).map_or(self.outgoing.len(), |(start, _)| *start);
-            let bytes = [IoSlice::new(&self.outgoing[self.sent..end])];
+            let bytes = &self.outgoing[self.sent..end];
             let borrowed: Vec<BorrowedFd<'_>> =
                 self.descriptors.iter().take(carries).map(|(_, fd)| fd.as_fd()).collect();
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_AT_ONCE))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
-                return Err(Errno::TOOBIG.into());
-            }
-            match sendmsg(&self.socket, &bytes, &mut control, flags) {
+            let sent = if borrowed.is_empty() {
+                send(&self.socket, bytes, flags)
+            } else {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_AT_ONCE))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                if !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+                    return Err(Errno::TOOBIG.into());
+                }
+                sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, flags)
+            };
+            match sent {
                 Ok(count) => {
                     self.descriptors.drain(..carries);
                     self.sent += count;
