@@ -1,6 +1,6 @@
 //! Batches: several requests as one.
 
-use blitd_protocol::request::{Entry, Fill, Pixels};
+use blitd_protocol::request::{Entry, Fill, Pixels, Request};
 use blitd_protocol::value::Operator;
 
 use crate::draw::Draw;
@@ -19,13 +19,18 @@ pub enum BatchEntry<'a> {
 
 impl BatchEntry<'_> {
     /// The entry as the protocol has it, drawing from the region with this id.
-    pub(crate) fn entry(&self, region: u32) -> Entry<'static> {
+    fn entry(&self, region: u32) -> Entry<'static> {
         match self {
             Self::Draw(layer, draw) => Entry::Draw(draw.request(layer, region)),
             Self::Fill(layer, colour, destination) => Entry::Fill(fill(layer, *colour, *destination)),
             Self::Configure(layer, change) => Entry::LayerConfigure(change.request(layer)),
         }
     }
+}
+
+/// The batch of these entries, whose draws draw from the region with this id.
+pub(crate) fn request(entries: &[BatchEntry<'_>], region: u32) -> Request<'static> {
+    Request::Batch(entries.iter().map(|entry| entry.entry(region)).collect())
 }
 
 /// The request that replaces `destination` by `colour`.

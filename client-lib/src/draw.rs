@@ -1,6 +1,6 @@
 //! Draws: which pixels, and how they come into a layer.
 
-use blitd_protocol::image::{Format, Image, Plane, Rectangle};
+use blitd_protocol::image::{Format, Image, Plane};
 use blitd_protocol::request::{self, FixedRectangle, Pixels};
 use blitd_protocol::value::{Filter, Operator, Transform};
 
@@ -108,47 +108,8 @@ impl Draw {
         self
     }
 
-    pub(crate) const fn image(&self) -> &ImageView {
-        &self.image
-    }
-
     fn stated_part(&self) -> [u32; 4] {
         self.part.unwrap_or([0, 0, self.image.width, self.image.height])
-    }
-
-    /// Which of the image's pixels the daemon has to have for it; all, where the part leaves the image, so that
-    /// it is the daemon that says so.
-    pub(crate) fn crop(&self) -> Rectangle {
-        let bounds = Rectangle::from_size(self.image.width, self.image.height);
-        // Bilinear filtering may look at the pixels around the part.
-        let margin = i32::from(self.filter == Filter::Bilinear);
-        let [x, y, width, height] = self.stated_part();
-        let part = match (i32::try_from(x), i32::try_from(y)) {
-            (Ok(x), Ok(y)) => Rectangle::new(x, y, width, height),
-            _ => None,
-        };
-        part.filter(|part| bounds.contains(*part))
-            .map(|part| {
-                Rectangle::from_edges(
-                    part.left() - margin,
-                    part.top() - margin,
-                    part.right() + margin,
-                    part.bottom() + margin,
-                )
-            })
-            .and_then(|area| area.intersection(bounds))
-            .unwrap_or(bounds)
-    }
-
-    /// The same draw from an image that is just the pixels in `crop`, packed.
-    pub(crate) fn cropped(&self, crop: Rectangle) -> Self {
-        let [x, y, width, height] = self.stated_part();
-        let moved = |place: u32, by: i32| place.saturating_sub(by.unsigned_abs());
-        Self {
-            image: ImageView::packed(crop.width(), crop.height(), self.image.format),
-            part: Some([moved(x, crop.left()), moved(y, crop.top()), width, height]),
-            ..*self
-        }
     }
 
     /// The request for it, from the region with this id; 0 is what the message carries.
@@ -195,32 +156,6 @@ mod tests {
 
     fn image() -> ImageView {
         ImageView::packed(20, 10, Format::Rgb565)
-    }
-
-    fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
-        Rectangle::new(x, y, width, height).unwrap()
-    }
-
-    #[test]
-    fn a_crop_is_the_part_and_what_its_filter_may_look_at() {
-        let draw = Draw::new(image());
-        assert_eq!(draw.crop(), rectangle(0, 0, 20, 10));
-        assert_eq!(draw.part(3, 0, 5, 2).crop(), rectangle(3, 0, 5, 2));
-        assert_eq!(draw.part(3, 0, 5, 2).filter(Filter::Bilinear).crop(), rectangle(2, 0, 7, 3));
-        for outside in [draw.part(3, 0, 18, 2), draw.part(u32::MAX, 0, 1, 1), draw.part(0, 0, 0, 0)] {
-            assert_eq!(outside.crop(), rectangle(0, 0, 20, 10));
-        }
-    }
-
-    #[test]
-    fn a_cropped_draw_draws_the_same_pixels_to_the_same_place() {
-        let layer = Layer::new(7, &LayerOptions::new(50, 50));
-        let draw = Draw::new(image()).part(4, 3, 5, 2).at(-1, 6).filter(Filter::Bilinear);
-        let (whole, cropped) = (draw.request(&layer, 9), draw.cropped(draw.crop()).request(&layer, 0));
-        assert_eq!(whole.source, FixedRectangle::from_pixels(4, 3, 5, 2));
-        assert_eq!(cropped.source, FixedRectangle::from_pixels(1, 1, 5, 2));
-        assert_eq!(whole.destination, cropped.destination);
-        assert_eq!((cropped.image.width, cropped.image.height, cropped.image.planes[0].stride), (7, 4, 14));
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub enum Error {
     /// The daemon went away or ended the connection, or the program did.
     #[error("the connection is closed: open a new one; the daemon's log tells why, if it was the daemon")]
     Closed,
-    /// No reply came in time.
+    /// No reply came in time. After a wait on a [`Lent`](crate::Lent), which gives that back, the connection can be used
+    /// on all the same.
     #[error("the daemon did not reply in time: open a new connection, or allow it more time")]
     TimedOut,
     /// A request that is longer than a message can be. It was not sent.
@@ -93,6 +94,9 @@ pub enum Error {
         /// What the kernel says.
         source: std::io::Error,
     },
+    /// The descriptor for a program's own loop could not be had.
+    #[error("making the descriptor that a loop can watch failed: {0}; raise this program's limits")]
+    Watch(std::io::Error),
     /// A reply that fits no request, or not the one it answers.
     #[error("the daemon sent a reply of kind {kind:#06x} that does not fit: this is a fault of the daemon")]
     Unexpected {
@@ -122,6 +126,7 @@ impl Error {
             | Self::OtherConnection { .. }
             | Self::Descriptors { .. }
             | Self::Memory { .. }
+            | Self::Watch(_)
             | Self::NotPending { .. } => false,
             Self::Connect { .. }
             | Self::Transport(_)

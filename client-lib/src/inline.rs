@@ -1,38 +1,33 @@
-//! What an inline connection does instead of sharing: pixels travel in messages, and only those that are needed.
+//! Which bytes of an image a request needs, and how they travel in messages where no memory is shared.
 //!
 //! Rows that touch are sent as one, so a packed image goes in messages as long as they may be, and a narrow part
 //! of a wide image row by row.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::ops::Range;
 
-use blitd_protocol::image::{ImageError, Rectangle};
-use blitd_protocol::reply::Reply;
-use blitd_protocol::request::{self, MAX_CARRIED, Request};
+use blitd_protocol::image::{CheckedImage, Image, ImageError, Plane, Rectangle};
+use blitd_protocol::request::{Draw, FixedRectangle, MAX_CARRIED};
+use blitd_protocol::value::Filter;
 
-use crate::connection::Connection;
-use crate::draw::{Draw, ImageView};
 use crate::error::Error;
-use crate::layer::Layer;
 
 /// Places in a region, in order, none touching the next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
-    /// Adds the rows of an image's pixels in `area`, which must be inside it.
+    /// Adds the rows of an image's pixels in `area`, which must be inside it. Tells what the image is.
     ///
     /// # Errors
     /// The image is not inside the region's `size` bytes.
     pub(crate) fn add(
         &mut self,
-        image: &ImageView,
+        image: &Image,
         area: Rectangle,
-        region: u32,
-        size: usize,
-    ) -> Result<(), ImageError> {
-        let image = image.image(region).check(|_| Ok::<_, ImageError>(size as u64))?;
+        size: u64,
+    ) -> Result<CheckedImage, ImageError> {
+        let image = image.check(|_| Ok::<_, ImageError>(size))?;
         let (plane, pixel) = (image.plane(), image.format().bytes_per_pixel() as usize);
         let left = area.left().unsigned_abs() as usize * pixel;
         let width = area.width() as usize * pixel;
@@ -49,11 +44,17 @@ impl Ranges {
             }
             touches
         });
-        Ok(())
+        Ok(image)
     }
 
-    fn length(&self) -> usize {
+    /// How many bytes they are.
+    pub(crate) fn length(&self) -> usize {
         self.0.iter().map(Range::len).sum()
+    }
+
+    /// All of them, one after the other.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<usize>> {
+        self.0.iter()
     }
 
     /// The bytes at these places, one after the other.
@@ -65,89 +66,116 @@ impl Ranges {
     }
 
     /// The same places in pieces that a message can carry.
-    fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
         self.0.iter().flat_map(|range| {
             range.clone().step_by(MAX_CARRIED).map(|start| start..range.end.min(start + MAX_CARRIED))
         })
     }
 }
 
-/// The draw with its pixels in its own message.
+/// Which of its image's pixels the daemon has to have for a draw; all, where the source leaves the image, so that it is
+/// the daemon that says so.
+pub(crate) fn needed(draw: &Draw<'_>) -> Rectangle {
+    let bounds = Rectangle::from_size(draw.image.width, draw.image.height);
+    // Bilinear filtering may look at the pixels around the source.
+    let margin = i32::from(draw.filter == Filter::Bilinear);
+    let FixedRectangle { x, y, width, height } = draw.source;
+    let end = |start: u32, length: u32| ((u64::from(start) + u64::from(length)).div_ceil(1 << 16)) as i32;
+    let [left, top] = [x, y].map(|start| (start >> 16) as i32);
+    let area = Rectangle::from_edges(left, top, end(x, width), end(y, height));
+    Some(area)
+        .filter(|area| !area.is_empty() && bounds.contains(*area))
+        .map(|area| {
+            Rectangle::from_edges(
+                area.left() - margin,
+                area.top() - margin,
+                area.right() + margin,
+                area.bottom() + margin,
+            )
+        })
+        .and_then(|area| area.intersection(bounds))
+        .unwrap_or(bounds)
+}
+
+/// The same draw, carrying the pixels in `area` of its image: `pixels`, packed.
+pub(crate) fn carrying<'a>(
+    draw: &Draw<'_>,
+    image: &CheckedImage,
+    area: Rectangle,
+    pixels: Cow<'a, [u8]>,
+) -> Draw<'a> {
+    let stride = area.width() * image.format().bytes_per_pixel();
+    let moved = |place: u32, by: i32| place.saturating_sub(by.unsigned_abs() << 16);
+    let source = FixedRectangle {
+        x: moved(draw.source.x, area.left()),
+        y: moved(draw.source.y, area.top()),
+        ..draw.source
+    };
+    let plane = Plane { region: 0, stride, offset: 0 };
+    let image = Image::linear(area.width(), area.height(), image.format(), plane);
+    Draw { source, image, carried: pixels, ..draw.clone().into_owned() }
+}
+
+/// A draw from `pixels` with what it needs of them in its own message.
 ///
 /// # Errors
 /// [`Error::TooManyCarried`], or [`Error::Image`] where the image is not inside `pixels`.
-pub(crate) fn carrying<'a>(layer: &Layer, pixels: &'a [u8], draw: &Draw) -> Result<Request<'a>, Error> {
-    let crop = draw.crop();
+pub(crate) fn carried<'a>(draw: &Draw<'_>, pixels: &'a [u8]) -> Result<Draw<'a>, Error> {
+    let area = needed(draw);
     let mut ranges = Ranges::default();
-    ranges.add(draw.image(), crop, 0, pixels.len())?;
+    let image = ranges.add(&draw.image, area, pixels.len() as u64)?;
     match ranges.length() {
-        ..=MAX_CARRIED => {
-            let request = draw.cropped(crop).request(layer, 0);
-            Ok(Request::Draw(request::Draw { carried: ranges.gather(pixels), ..request }))
-        }
+        ..=MAX_CARRIED => Ok(carrying(draw, &image, area, ranges.gather(pixels))),
         length => Err(Error::TooManyCarried { length }),
     }
 }
 
-/// Brings these places of a held region to the daemon.
-pub(crate) fn write(
-    connection: &mut Connection,
-    region: u32,
-    memory: &[u8],
-    ranges: &Ranges,
-) -> Result<(), Error> {
-    let request = |piece: &Range<usize>| Request::RegionWrite {
-        region,
-        offset: piece.start as u64,
-        bytes: Cow::Borrowed(&memory[piece.clone()]),
-    };
-    pipeline(connection, ranges, request, |_, reply| matches!(reply, Reply::Done(_)).then_some(()))
-}
+#[cfg(test)]
+mod tests {
+    use blitd_protocol::image::Format;
 
-/// Brings these places of a held region from the daemon.
-pub(crate) fn read(
-    connection: &mut Connection,
-    region: u32,
-    memory: &mut [u8],
-    ranges: &Ranges,
-) -> Result<(), Error> {
-    let request = |piece: &Range<usize>| Request::RegionRead {
-        region,
-        offset: piece.start as u64,
-        length: piece.len() as u32,
-    };
-    pipeline(connection, ranges, request, |piece, reply| match reply {
-        Reply::Data(bytes) if bytes.len() == piece.len() => {
-            memory[piece].copy_from_slice(&bytes);
-            Some(())
-        }
-        _ => None,
-    })
-}
+    use super::*;
+    use crate::{Draw, ImageView, Layer, LayerOptions};
 
-/// Sends a request for each piece, several ahead of the replies, and returns when all that were sent have been
-/// answered. The first error stops it.
-fn pipeline<'a>(
-    connection: &mut Connection,
-    ranges: &Ranges,
-    request: impl Fn(&Range<usize>) -> Request<'a>,
-    mut fits: impl FnMut(Range<usize>, Reply<'static>) -> Option<()>,
-) -> Result<(), Error> {
-    // Half of what the daemon accepts: it never has to stop reading.
-    let ahead = connection.welcome().requests as usize / 2;
-    let mut pieces = ranges.pieces();
-    let mut unanswered = VecDeque::new();
-    let mut outcome = Ok(());
-    loop {
-        // What the socket does not take yet is not added to.
-        let room = unanswered.is_empty() || (unanswered.len() < ahead && connection.unsent() == 0);
-        let next = if room && outcome.is_ok() { pieces.next() } else { None };
-        if let Some(piece) = next {
-            unanswered.push_back((connection.submit(&request(&piece))?, piece));
-        } else if let Some((serial, piece)) = unanswered.pop_front() {
-            outcome = outcome.and(connection.wait(serial, |reply| fits(piece, reply)));
-        } else {
-            return outcome;
+    fn image() -> ImageView {
+        ImageView::packed(20, 10, Format::Rgb565)
+    }
+
+    fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
+        Rectangle::new(x, y, width, height).unwrap()
+    }
+
+    fn layer() -> Layer {
+        Layer::new(7, &LayerOptions::new(50, 50))
+    }
+
+    #[test]
+    fn what_is_needed_is_the_part_and_what_its_filter_may_look_at() {
+        let draw = Draw::new(image());
+        let needed = |draw: Draw| needed(&draw.request(&layer(), 9));
+        assert_eq!(needed(draw), rectangle(0, 0, 20, 10));
+        assert_eq!(needed(draw.part(3, 0, 5, 2)), rectangle(3, 0, 5, 2));
+        assert_eq!(needed(draw.part(3, 0, 5, 2).filter(Filter::Bilinear)), rectangle(2, 0, 7, 3));
+        for outside in [draw.part(3, 0, 18, 2), draw.part(u32::MAX, 0, 1, 1), draw.part(0, 0, 0, 0)] {
+            assert_eq!(needed(outside), rectangle(0, 0, 20, 10));
         }
+        let mut split = draw.part(3, 1, 5, 2).request(&layer(), 9);
+        split.source.x += 0x8000;
+        assert_eq!(super::needed(&split), rectangle(3, 1, 6, 2), "half a pixel is a pixel");
+    }
+
+    #[test]
+    fn a_draw_that_carries_draws_the_same_pixels_to_the_same_place() {
+        let draw = Draw::new(image()).part(4, 3, 5, 2).at(-1, 6).filter(Filter::Bilinear);
+        let whole = draw.request(&layer(), 9);
+        let memory: Vec<u8> = (0..400).map(|place| (place % 251) as u8).collect();
+        let carried = carried(&whole, &memory).unwrap();
+        assert_eq!(whole.source, FixedRectangle::from_pixels(4, 3, 5, 2));
+        assert_eq!(carried.source, FixedRectangle::from_pixels(1, 1, 5, 2));
+        assert_eq!(whole.destination, carried.destination);
+        let Plane { region, stride, .. } = carried.image.planes[0];
+        assert_eq!((carried.image.width, carried.image.height, stride, region), (7, 4, 14, 0));
+        assert_eq!(carried.carried[..14], memory[2 * 40 + 6..2 * 40 + 20]);
+        assert_eq!(carried.carried[14..28], memory[3 * 40 + 6..3 * 40 + 20]);
     }
 }

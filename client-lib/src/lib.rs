@@ -31,6 +31,7 @@ mod batch;
 mod connection;
 mod draw;
 mod error;
+mod exchange;
 mod inline;
 mod layer;
 mod link;
@@ -53,7 +54,7 @@ pub use blitd_protocol::wire::{
 };
 
 pub use batch::BatchEntry;
-pub use connection::{Connection, DEFAULT_TIMEOUT};
+pub use connection::{Connection, DEFAULT_TIMEOUT, LendError, Lent};
 pub use draw::{Draw, ImageView};
 pub use error::Error;
 pub use layer::{Layer, LayerChange, LayerOptions};

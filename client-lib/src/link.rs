@@ -28,13 +28,18 @@ impl Serial {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The request that was submitted next.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 /// A connection as messages: for programs with an event loop of their own.
 ///
 /// Submit requests, watch the descriptor ([`AsFd`]) until it is readable, call [`dispatch`](Self::dispatch), and
 /// [`take`](Self::take) the replies. While [`unsent`](Self::unsent) is not 0, watch for writable too. Each reply
-/// is kept until it is taken, so take them all.
+/// is kept until it is taken, so take them all. To send several requests in one write, [`queue`](Self::queue) them.
 ///
 /// It sends requests as they are: memory to lend is the program's own. What a request lends is the daemon's until its
 /// reply is there.
@@ -51,6 +56,8 @@ pub struct Link {
     /// The socket's own limit (SO_RCVTIMEO) on how long receiving blocks.
     receive_limit: Option<Duration>,
     closed: bool,
+    /// The daemon's end of the stream has been seen.
+    has_ended: bool,
 }
 
 impl Link {
@@ -72,6 +79,7 @@ impl Link {
             pulses: VecDeque::new(),
             receive_limit: None,
             closed: false,
+            has_ended: false,
         };
         let hello = Request::Hello(Hello { oldest: VERSION, newest: VERSION, name: Name::new(name) });
         // Any descriptor does: whether it arrives tells whether memory can be shared.
@@ -84,7 +92,9 @@ impl Link {
     /// # Errors
     /// The request is too long or lacks a descriptor, and was not sent; or the link is of no more use.
     pub fn submit(&mut self, request: &Request<'_>, priority: Priority) -> Result<Serial, Error> {
-        self.send(request, None, priority)
+        let serial = self.queue(request, None, priority)?;
+        self.flush()?;
+        Ok(serial)
     }
 
     /// Sends a request with its descriptor, which is closed here once it has gone.
@@ -97,10 +107,19 @@ impl Link {
         descriptor: OwnedFd,
         priority: Priority,
     ) -> Result<Serial, Error> {
-        self.send(request, Some(descriptor), priority)
+        let serial = self.queue(request, Some(descriptor), priority)?;
+        self.flush()?;
+        Ok(serial)
     }
 
-    fn send(
+    /// Puts a request behind those that are to be sent, with its descriptor if it takes one. Several that are queued
+    /// go out in one write, with the next [`flush`](Self::flush), [`submit`](Self::submit) or
+    /// [`dispatch`](Self::dispatch).
+    ///
+    /// # Errors
+    /// The request is too long, or its descriptor is missing or too many, and it was not queued; or the link is of no
+    /// more use.
+    pub fn queue(
         &mut self,
         request: &Request<'_>,
         descriptor: Option<OwnedFd>,
@@ -121,8 +140,18 @@ impl Link {
         }
         self.last = serial;
         self.pending.insert(serial, None);
-        self.flush().inspect_err(|_| self.close())?;
         Ok(serial)
+    }
+
+    /// Sends what is queued, as far as the socket takes it now.
+    ///
+    /// # Errors
+    /// The link is of no more use.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        self.send().inspect_err(|_| self.close())
     }
 
     /// Sends what is queued and receives what has arrived; true if a reply came.
@@ -140,7 +169,7 @@ impl Link {
     }
 
     fn turn(&mut self, wait: Option<Duration>) -> Result<bool, Error> {
-        self.flush()?;
+        self.send()?;
         let mut came = false;
         let mut received = self.receive(wait)?;
         while received == Received::Bytes {
@@ -152,13 +181,14 @@ impl Link {
             };
         }
         if received == Received::Closed {
+            self.has_ended = true;
             self.close();
             return if came { Ok(true) } else { Err(Error::Closed) };
         }
         Ok(came)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn send(&mut self) -> Result<(), Error> {
         match self.endpoint.flush(Wait::Return) {
             Ok(_) => Ok(()),
             // The daemon's last words may still be unread, and say why: receiving finds the end after them.
@@ -177,7 +207,7 @@ impl Link {
             Wait::Return
         } else if self.endpoint.unsent() > 0 {
             self.poll(wait)?;
-            self.flush()?;
+            self.send()?;
             Wait::Return
         } else {
             self.limit_receiving(wait)?;
@@ -282,6 +312,13 @@ impl Link {
     /// Takes the pulses that have come. A pulse that comes again before it was taken is kept once.
     pub fn pulses(&mut self) -> impl Iterator<Item = Reply<'static>> {
         self.pulses.drain(..)
+    }
+
+    /// Whether the daemon has closed its end, all of whose replies have been received then. Nothing that was lent is
+    /// in use any more: a daemon closes a connection when it has dropped its work, and the kernel closes the sockets of
+    /// a dead process when that has lost its memory (`do_exit` of kernel/exit.c).
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Ends the link. The daemon gives up what it holds for it.

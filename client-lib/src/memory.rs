@@ -36,18 +36,15 @@ pub(crate) fn shared(bytes: usize) -> Result<(MmapMut, OwnedFd), Error> {
     }
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&descriptor, FcntlArg::F_ADD_SEALS(seals)).map_err(failed("sealing the size of a region"))?;
-    // SAFETY: the memfd was made above and cannot shrink, so no access faults. Only the daemon gets its descriptor;
-    // by the protocol it touches the memory between a request and its reply only, and for that time `Region::lend`
-    // keeps the mapping out of the program's reach. No other request can name the region: only its own connection
-    // knows its id (`Region::check_owner`), and that gives neither its socket nor its link away.
+    // SAFETY: the memfd was made above and cannot shrink, so no access faults. Beside the daemon only `Backing` has its
+    // descriptor. By the protocol the daemon writes the memory between a request and its reply only, and so does
+    // `Backing`, with what the daemon sends instead of writing. For that time the mapping is out of the program's reach:
+    // in a `Lent`, or borrowed by a blocking call, and unmapped where that ends without a reply. No other request can
+    // name the region: only its own connection knows its id (`Region::lendable`), and that gives neither its socket nor
+    // its link away.
     let map =
         unsafe { MmapOptions::new().len(bytes).map_mut(&descriptor) }.map_err(failed("mapping a region"))?;
     Ok((map, descriptor))
-}
-
-/// Memory of this process alone, zero at first.
-pub(crate) fn private(bytes: usize) -> Result<MmapMut, Error> {
-    MmapMut::map_anon(bytes).map_err(failed("allocating a region"))
 }
 
 /// The whole words in `map`; up to three bytes at its end may be left over.
@@ -77,16 +74,14 @@ mod tests {
 
     #[test]
     fn words_begin_where_the_memory_begins() {
-        for mut map in [shared(4096 + 7).unwrap().0, private(4096 + 7).unwrap()] {
-            words(&mut map)[0] = 0x0403_0201;
-            assert_eq!(words(&mut map).len(), 1025);
-            assert_eq!(map[..5], [1, 2, 3, 4, 0]);
-        }
+        let mut map = shared(4096 + 7).unwrap().0;
+        words(&mut map)[0] = 0x0403_0201;
+        assert_eq!(words(&mut map).len(), 1025);
+        assert_eq!(map[..5], [1, 2, 3, 4, 0]);
     }
 
     #[test]
     fn what_cannot_be_had_is_an_error() {
         assert!(matches!(shared(0), Err(Error::Memory { .. })));
-        assert!(matches!(private(usize::MAX), Err(Error::Memory { .. })));
     }
 }

@@ -1,29 +1,39 @@
 //! Memory that can be lent.
 
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use blitd_protocol::request::RegionCreate;
+use blitd_protocol::value::{Access, Memory as Kind};
 use memmap2::MmapMut;
 
 use crate::error::Error;
+use crate::exchange::Shared;
 use crate::memory;
 
 /// Memory that the daemon draws from and captures into.
 ///
-/// A call that lends it takes it `&mut` and gives it back with the reply. **A call that fails in a way that ends
-/// the connection got no reply, and does not give it back**: the region is empty from then on, since the daemon
-/// may still be using the memory.
+/// A blocking call that lends it takes it `&mut` and gives it back with the reply; one that
+/// [lends it for later](crate::Connection::lend_draw) takes it as it is, and a [`Lent`](crate::Lent) gives it back.
+/// **Where no reply came, it does not come back**, since the daemon may still be using the memory: it is empty from then
+/// on. A daemon that is gone uses nothing, so with its end a region is the program's again.
 ///
 /// One that was lent as a [dmabuf](crate::Connection::lend_dmabuf) has no bytes here: the program paints it as its
 /// driver has it, by a device or by a mapping of its own. All else is the same.
 ///
-/// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. Dropping it frees
-/// this program's mapping; the daemon keeps its own until [`destroy_region`](crate::Connection::destroy_region) or the
-/// connection's end.
+/// It belongs to the connection that made it; any other refuses it with [`Error::OtherConnection`]. When it is dropped,
+/// its memory here is freed, and that at the daemon with the connection's next call.
 #[derive(Debug)]
 pub struct Region {
-    id: u32,
-    /// The number, in this process, of the connection that made it.
-    connection: u64,
-    /// `None` while lent, and after no reply came.
+    backing: Arc<Backing>,
+    shared: Arc<Shared>,
+    /// `None` after no reply came.
     memory: Option<Memory>,
+    is_destroyed: bool,
 }
 
 /// What is lent.
@@ -35,32 +45,14 @@ pub(crate) enum Memory {
     Dmabuf,
 }
 
-impl Memory {
-    /// Its bytes here.
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Dmabuf => &[],
-        }
-    }
-
-    /// Its bytes here, for writing.
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Dmabuf => &mut [],
-        }
-    }
-}
-
 impl Region {
-    pub(crate) fn new(id: u32, connection: u64, memory: Memory) -> Self {
-        Self { id, connection, memory: Some(memory) }
+    pub(crate) fn new(backing: Arc<Backing>, shared: Arc<Shared>, memory: Memory) -> Self {
+        Self { backing, shared, memory: Some(memory), is_destroyed: false }
     }
 
     /// Its id on its connection.
     pub fn id(&self) -> u32 {
-        self.id
+        self.backing.create.region
     }
 
     /// How many bytes it has here; none of a dmabuf.
@@ -75,12 +67,18 @@ impl Region {
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.memory.as_ref().map(Memory::bytes).unwrap_or_default()
+        match &self.memory {
+            Some(Memory::Mapped(map)) => map,
+            _ => &[],
+        }
     }
 
     /// Its bytes, for writing.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.as_mut().map(Memory::bytes_mut).unwrap_or_default()
+        match &mut self.memory {
+            Some(Memory::Mapped(map)) => map,
+            _ => &mut [],
+        }
     }
 
     /// Its bytes as words, which are pixels of the 32-bit formats on a little-endian machine: 0xffrrggbb for
@@ -92,27 +90,82 @@ impl Region {
         }
     }
 
-    /// Fails where it is not this connection's: there, its id may be that of a region that is not lent.
-    pub(crate) fn check_owner(&self, connection: u64) -> Result<(), Error> {
-        if self.connection != connection {
-            return Err(Error::OtherConnection { region: self.id });
+    /// What is lent, for a request of this connection.
+    ///
+    /// # Errors
+    /// It is another connection's, where its id may be that of a region that is not lent; or it was lent and did not
+    /// come back.
+    pub(crate) fn lendable(&self, connection: &Arc<Shared>) -> Result<Arc<Backing>, Error> {
+        if !Arc::ptr_eq(&self.shared, connection) {
+            return Err(Error::OtherConnection { region: self.id() });
         }
-        Ok(())
+        if self.memory.is_none() {
+            return Err(Error::Closed);
+        }
+        Ok(Arc::clone(&self.backing))
     }
 
-    /// Lends the memory to its connection for as long as `work` takes, which is given the region's id and must return
-    /// after the daemon's reply.
-    pub(crate) fn lend<T>(
-        &mut self,
-        connection: u64,
-        work: impl FnOnce(u32, &mut [u8]) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.check_owner(connection)?;
-        let mut lent = self.memory.take().ok_or(Error::Closed)?;
-        let outcome = work(self.id, lent.bytes_mut());
-        if !outcome.as_ref().is_err_and(Error::ends_connection) {
-            self.memory = Some(lent);
-        }
-        outcome
+    /// It was lent, and no reply came: the memory is out of the program's reach for good.
+    pub(crate) fn lose(&mut self) {
+        self.memory = None;
     }
+
+    /// It has been ended at the daemon already.
+    pub(crate) fn destroyed(mut self) {
+        self.is_destroyed = true;
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        if !self.is_destroyed {
+            self.shared.drop_region(self.id());
+        }
+    }
+}
+
+/// The memory behind a region, as it is lent: also when the region itself is in a handle, or gone.
+#[derive(Debug)]
+pub(crate) struct Backing {
+    create: RegionCreate,
+    file: File,
+}
+
+impl Backing {
+    /// Memory of `size` bytes under an id. Of a memfd it is `size` bytes long.
+    pub(crate) fn new(region: u32, descriptor: OwnedFd, size: u64, memory: Kind, access: Access) -> Self {
+        Self { create: RegionCreate { region, memory, access, size }, file: descriptor.into() }
+    }
+
+    /// The request that lends it.
+    pub(crate) const fn create(&self) -> RegionCreate {
+        self.create
+    }
+
+    /// Its size in bytes.
+    pub(crate) const fn size(&self) -> u64 {
+        self.create.size
+    }
+
+    /// A descriptor of it, to be sent.
+    pub(crate) fn descriptor(&self) -> Result<OwnedFd, Error> {
+        let failed = |source| Error::Memory { what: "duplicating a region's descriptor", source };
+        self.file.try_clone().map(OwnedFd::from).map_err(failed)
+    }
+
+    /// Bytes of a memfd, which must be inside it.
+    pub(crate) fn read(&self, range: &Range<usize>) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; range.len()];
+        self.file.read_exact_at(&mut bytes, range.start as u64).map_err(failed("reading"))?;
+        Ok(bytes)
+    }
+
+    /// Puts bytes into a memfd.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all_at(bytes, offset as u64).map_err(failed("writing"))
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Memory { what, source }
 }

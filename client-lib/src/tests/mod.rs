@@ -2,6 +2,7 @@
 
 mod connection;
 mod inline;
+mod lending;
 mod link;
 
 use std::os::fd::OwnedFd;
@@ -85,9 +86,6 @@ fn pair() -> (UnixStream, Peer) {
     (client, Peer(Endpoint::new(daemon)))
 }
 
-/// How many requests the scripted daemon accepts unanswered.
-const REQUESTS: u32 = 6;
-
 fn welcome(mode: Mode) -> Reply<'static> {
     Reply::Welcome(Welcome {
         version: 1,
@@ -98,7 +96,7 @@ fn welcome(mode: Mode) -> Reply<'static> {
         bytes: 1 << 30,
         regions: 64,
         layers: 64,
-        requests: REQUESTS,
+        requests: 256,
         carried: MAX_CARRIED as u32,
     })
 }
@@ -129,7 +127,7 @@ fn play<T: Send>(
             daemon(&mut peer)
         });
         {
-            let mut connection = Connection::over(socket, "test").unwrap();
+            let mut connection = Connection::over(socket, "test", None).unwrap();
             assert_eq!(connection.mode(), mode);
             client(&mut connection);
         }

@@ -1,39 +1,44 @@
-//! A connection: calls that return when the daemon has replied.
+//! A connection: calls that return when the daemon has replied, and what a program's own loop needs.
 
-use std::os::fd::OwnedFd;
+mod connect;
+mod lent;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use blitd_protocol::image::Rectangle;
 use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
-use blitd_protocol::request::{Capture, Pixels, RegionCreate, Request, VERSION};
+use blitd_protocol::request::{Capture, Pixels, Request, VERSION};
 use blitd_protocol::transport::default_socket;
 use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Priority};
 
-use crate::batch::{BatchEntry, fill};
+use crate::batch::{self, BatchEntry};
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
-use crate::inline::{self, Ranges};
+use crate::exchange::Shared;
+use crate::inline;
 use crate::layer::{Layer, LayerChange, LayerOptions};
-use crate::link::{Link, Serial};
+use crate::link::Link;
 use crate::memory;
-use crate::region::{self, Region};
+use crate::region::{self, Backing, Region};
+pub use lent::{LendError, Lent};
 
 /// How long a call waits for a reply, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection to the daemon. Every call waits for the reply.
+/// A connection to the daemon.
+///
+/// Most calls wait for the reply. Those that [lend for later](Self::lend_draw) do not, and [`dispatch`](Self::dispatch)
+/// serves a program with a loop of its own.
 ///
 /// A call that fails tells by [`Error::ends_connection`] whether the connection can be used on. Regions and layers
 /// belong to the connection that made them.
 #[derive(Debug)]
 pub struct Connection {
-    link: Link,
-    /// Its number in this process.
-    number: u64,
-    welcome: Welcome,
+    shared: Arc<Shared>,
     priority: Priority,
     timeout: Option<Duration>,
 }
@@ -53,26 +58,25 @@ impl Connection {
     /// # Errors
     /// Nobody listens there, or the daemon does not let this user in.
     pub fn open_at(path: &Path, name: &str) -> Result<Self, Error> {
-        let socket = UnixStream::connect(path)
+        let deadline = deadline(Some(DEFAULT_TIMEOUT));
+        let socket = connect::connect(path, deadline)
             .map_err(|source| Error::Connect { path: path.to_path_buf(), source })?;
-        Self::over(socket, name)
+        Self::over(socket, name, deadline)
     }
 
     /// Greets the daemon over a socket that is connected to it.
     ///
     /// # Errors
     /// The daemon does not let this user in, or goes away.
-    pub(crate) fn over(socket: UnixStream, name: &str) -> Result<Self, Error> {
+    pub(crate) fn over(socket: UnixStream, name: &str, deadline: Option<Instant>) -> Result<Self, Error> {
         let (mut link, serial) = Link::new(socket, name)?;
-        let welcome = match link.wait_for(serial, Some(Instant::now() + DEFAULT_TIMEOUT))? {
+        let welcome = match link.wait_for(serial, deadline)? {
             Reply::Welcome(welcome) if welcome.version == VERSION => welcome,
             Reply::Refused(refusal) => return Err(refusal.into()),
             other => return Err(Error::Unexpected { kind: other.kind() }),
         };
         Ok(Self {
-            link,
-            number: new_number(),
-            welcome,
+            shared: Shared::new(link, welcome)?,
             priority: Priority::DEFAULT,
             timeout: Some(DEFAULT_TIMEOUT),
         })
@@ -83,8 +87,8 @@ impl Connection {
         self.priority = priority;
     }
 
-    /// How long to wait for a reply, [`DEFAULT_TIMEOUT`] at first; `None` is for ever. Where pixels travel in
-    /// several messages, each of them may take that long.
+    /// How long to wait for a reply, [`DEFAULT_TIMEOUT`] at first; `None` is for ever. A listing asks several times
+    /// where it is long, and each may take that long.
     ///
     /// A call whose reply does not come in time fails with [`Error::TimedOut`] and closes the connection, since
     /// what it lent may still be in use.
@@ -94,12 +98,39 @@ impl Connection {
 
     /// How pixels travel.
     pub fn mode(&self) -> Mode {
-        self.welcome.mode
+        self.welcome().mode
     }
 
     /// What the daemon said when it let this connection in: limits, mode, number.
-    pub fn welcome(&self) -> &Welcome {
-        &self.welcome
+    pub fn welcome(&self) -> Welcome {
+        *self.shared.exchange().welcome()
+    }
+
+    /// Sends what is queued, takes in what has come, and if nothing has, waits for it: as long as `longest` at most;
+    /// zero is not at all, `None` is without limit. It can return early with nothing.
+    ///
+    /// It does all that a connection has to do, so it is what a program's own loop calls when the connection's
+    /// descriptor ([`AsFd`]) is readable, and before it sleeps, if it has queued something. Then handles can be
+    /// [ready](Lent::is_ready), and there may be [pulses](Self::pulses). Any other call that waits may take in what a
+    /// handle waits for, too: look at the handles after it.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn dispatch(&mut self, longest: Option<Duration>) -> Result<(), Error> {
+        self.shared.exchange().dispatch(longest)
+    }
+
+    /// Sends what is queued, as far as the socket takes it now; [`dispatch`](Self::dispatch) sends the rest.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.shared.exchange().flush()
+    }
+
+    /// The pulses that have come and were not taken yet. One that comes again before that is kept once.
+    pub fn pulses(&mut self) -> Vec<Reply<'static>> {
+        self.shared.exchange().link().pulses().collect()
     }
 
     /// Waits until pulses come, as long as `longest` at most (`None` is without limit), and returns them. Those that
@@ -110,12 +141,12 @@ impl Connection {
     /// # Errors
     /// The daemon has ended the connection, or sent what does not fit.
     pub fn wait_for_pulses(&mut self, longest: Option<Duration>) -> Result<Vec<Reply<'static>>, Error> {
-        let mut pulses: Vec<_> = self.link.pulses().collect();
-        if pulses.is_empty() {
-            self.link.dispatch(longest)?;
-            pulses.extend(self.link.pulses());
+        let pulses = self.pulses();
+        if !pulses.is_empty() {
+            return Ok(pulses);
         }
-        Ok(pulses)
+        self.dispatch(longest)?;
+        Ok(self.pulses())
     }
 
     /// Makes a region of this many bytes, zero at first.
@@ -124,27 +155,26 @@ impl Connection {
     /// The memory cannot be had, or the daemon's limit for this user is reached.
     pub fn create_region(&mut self, bytes: usize) -> Result<Region, Error> {
         // The kernel would take all of the machine's memory for it before the daemon could refuse.
-        if bytes as u64 > self.welcome.bytes {
-            return Err(Error::TooLarge { bytes, limit: self.welcome.bytes });
+        let limit = self.welcome().bytes;
+        if bytes as u64 > limit {
+            return Err(Error::TooLarge { bytes, limit });
         }
-        let id = new_id();
-        let create = |memory| {
-            Request::RegionCreate(RegionCreate {
-                region: id,
-                memory,
-                access: Access::ReadWrite,
-                size: bytes as u64,
-            })
-        };
-        let (map, serial) = match self.mode() {
-            Mode::Shared => {
-                let (map, descriptor) = memory::shared(bytes)?;
-                (map, self.link.submit_with(&create(Memory::Memfd), descriptor, self.priority)?)
-            }
-            Mode::Inline => (memory::private(bytes)?, self.submit(&create(Memory::Held))?),
-        };
-        self.wait(serial, done)?;
-        Ok(Region::new(id, self.number, region::Memory::Mapped(map)))
+        let (map, descriptor) = memory::shared(bytes)?;
+        self.create(descriptor, bytes, Memory::Memfd, Access::ReadWrite, region::Memory::Mapped(map))
+    }
+
+    fn create(
+        &mut self,
+        descriptor: OwnedFd,
+        bytes: usize,
+        kind: Memory,
+        access: Access,
+        memory: region::Memory,
+    ) -> Result<Region, Error> {
+        let backing = Arc::new(Backing::new(new_id(), descriptor, bytes as u64, kind, access));
+        let reply = self.ask(&Request::RegionCreate(backing.create()), Some(&backing))?;
+        fitting(reply, done).map_err(|error| self.shared.exchange().fail(error))?;
+        Ok(Region::new(backing, Arc::clone(&self.shared), memory))
     }
 
     /// Lends the first `bytes` bytes of a dmabuf that the program has: an export of a GEM object (PRIME), of a dma-buf
@@ -168,11 +198,7 @@ impl Connection {
         if self.mode() == Mode::Inline {
             return Err(Error::NotShared);
         }
-        let id = new_id();
-        let create = RegionCreate { region: id, memory: Memory::Dmabuf, access, size: bytes as u64 };
-        let serial = self.link.submit_with(&Request::RegionCreate(create), descriptor, self.priority)?;
-        self.wait(serial, done)?;
-        Ok(Region::new(id, self.number, region::Memory::Dmabuf))
+        self.create(descriptor, bytes, Memory::Dmabuf, access, region::Memory::Dmabuf)
     }
 
     /// Ends a region, here and at the daemon.
@@ -180,8 +206,10 @@ impl Connection {
     /// # Errors
     /// It is another connection's, or the connection is of no more use.
     pub fn destroy_region(&mut self, region: Region) -> Result<(), Error> {
-        region.check_owner(self.number)?;
-        self.call(&Request::RegionDestroy { region: region.id() }, done).map(drop)
+        region.lendable(&self.shared)?;
+        self.call(&Request::RegionDestroy { region: region.id() }, done)?;
+        region.destroyed();
+        Ok(())
     }
 
     /// Makes a layer.
@@ -217,19 +245,7 @@ impl Connection {
     /// The daemon refuses the draw: the image leaves the region, say, or the part the image. After an error that
     /// ends the connection the region is empty.
     pub fn draw(&mut self, layer: &Layer, region: &mut Region, draw: &Draw) -> Result<Receipt, Error> {
-        region.lend(self.number, |id, memory| {
-            if self.mode() == Mode::Inline {
-                match inline::carrying(layer, memory, draw) {
-                    Err(Error::TooManyCarried { .. }) => {
-                        let mut ranges = Ranges::default();
-                        ranges.add(draw.image(), draw.crop(), id, memory.len())?;
-                        inline::write(self, id, memory, &ranges)?;
-                    }
-                    carrying => return self.call(&carrying?, done),
-                }
-            }
-            self.call(&Request::Draw(draw.request(layer, id)), done)
-        })
+        self.lend_and_wait(region, &Request::Draw(draw.request(layer, region.id())))
     }
 
     /// Draws pixels that travel in the draw's own message, at most 64 KiB of them, whatever the mode. The draw's
@@ -238,7 +254,7 @@ impl Connection {
     /// # Errors
     /// They are too many, or the daemon refuses the draw.
     pub fn draw_pixels(&mut self, layer: &Layer, pixels: &[u8], draw: &Draw) -> Result<Receipt, Error> {
-        self.call(&inline::carrying(layer, pixels, draw)?, done)
+        self.call(&Request::Draw(inline::carried(&draw.request(layer, 0), pixels)?), done)
     }
 
     /// Replaces a rectangle of a layer by a colour, a premultiplied ARGB8888 word. What leaves the layer is
@@ -255,7 +271,7 @@ impl Connection {
         width: u32,
         height: u32,
     ) -> Result<Receipt, Error> {
-        self.call(&Request::Fill(fill(layer, colour, Pixels { x, y, width, height })), done)
+        self.call(&Request::Fill(batch::fill(layer, colour, Pixels { x, y, width, height })), done)
     }
 
     /// Several requests as one: the daemon checks all before it draws any, and they come on the glass together.
@@ -271,22 +287,10 @@ impl Connection {
         region: impl Into<Option<&'a mut Region>>,
         entries: &[BatchEntry<'_>],
     ) -> Result<Receipt, Error> {
-        let request = |region| Request::Batch(entries.iter().map(|entry| entry.entry(region)).collect());
-        let Some(region) = region.into() else { return self.call(&request(0), done) };
-        region.lend(self.number, |id, memory| {
-            if self.mode() == Mode::Inline {
-                let mut ranges = Ranges::default();
-                for (number, entry) in (0..).zip(entries) {
-                    if let BatchEntry::Draw(_, draw) = entry {
-                        ranges
-                            .add(draw.image(), draw.crop(), id, memory.len())
-                            .map_err(|source| Error::Image { entry: Some(number), source })?;
-                    }
-                }
-                inline::write(self, id, memory, &ranges)?;
-            }
-            self.call(&request(id), done)
-        })
+        match region.into() {
+            Some(region) => self.lend_and_wait(region, &batch::request(entries, region.id())),
+            None => self.call(&batch::request(entries, 0), done),
+        }
     }
 
     /// Brings what an output shows, without its cursor or anything else that blitd does not draw, into an image of
@@ -303,7 +307,8 @@ impl Connection {
         region: &mut Region,
         image: &ImageView,
     ) -> Result<Receipt, Error> {
-        self.capture((CaptureSubject::Output, output), (x, y), region, image)
+        let request = capture((CaptureSubject::Output, output), (x, y), region.id(), image);
+        self.lend_and_wait(region, &request)
     }
 
     /// Brings a layer's pixels into an image of a region. The image's size is that of the part, whose left column
@@ -319,28 +324,8 @@ impl Connection {
         region: &mut Region,
         image: &ImageView,
     ) -> Result<Receipt, Error> {
-        self.capture((CaptureSubject::Layer, layer.id()), (x, y), region, image)
-    }
-
-    fn capture(
-        &mut self,
-        (subject, id): (CaptureSubject, u32),
-        (x, y): (i32, i32),
-        region: &mut Region,
-        image: &ImageView,
-    ) -> Result<Receipt, Error> {
-        let ImageView { width, height, .. } = *image;
-        let source = Pixels { x, y, width, height };
-        region.lend(self.number, |region, memory| {
-            let mut ranges = Ranges::default();
-            if self.mode() == Mode::Inline {
-                ranges.add(image, Rectangle::from_size(width, height), region, memory.len())?;
-            }
-            let capture = Capture { subject, id, source, image: image.image(region) };
-            let receipt = self.call(&Request::Capture(capture), done)?;
-            inline::read(self, region, memory, &ranges)?;
-            Ok(receipt)
-        })
+        let request = capture((CaptureSubject::Layer, layer.id()), (x, y), region.id(), image);
+        self.lend_and_wait(region, &request)
     }
 
     /// Waits until everything that this connection did is on the glass of an output; 0 is the first.
@@ -354,50 +339,95 @@ impl Connection {
         })
     }
 
+    /// Lends a region for as long as it takes to answer a request.
+    fn lend_and_wait(&mut self, region: &mut Region, request: &Request<'_>) -> Result<Receipt, Error> {
+        let backing = region.lendable(&self.shared)?;
+        let (deadline, mut exchange) = (deadline(self.timeout), self.shared.exchange());
+        let ticket = exchange.submit(request, Some(backing), self.priority)?;
+        let outcome = exchange.finish(ticket, deadline).and_then(|reply| fitting(reply, done));
+        outcome.map_err(|error| {
+            let error = exchange.fail_if_over(error);
+            if exchange.is_lost(&error) {
+                region.lose();
+            }
+            error
+        })
+    }
+
     /// Sends a request and waits for its reply, of which `fits` takes what it wants.
     pub(crate) fn call<T>(
         &mut self,
         request: &Request<'_>,
         fits: impl FnOnce(Reply<'static>) -> Option<T>,
     ) -> Result<T, Error> {
-        let serial = self.submit(request)?;
-        self.wait(serial, fits)
+        let outcome = self.ask(request, None).and_then(|reply| fitting(reply, fits));
+        outcome.map_err(|error| self.shared.exchange().fail_if_over(error))
+    }
+}
+
+impl Connection {
+    /// Sends a request and waits for its reply, which is no refusal.
+    fn ask(
+        &mut self,
+        request: &Request<'_>,
+        backing: Option<&Arc<Backing>>,
+    ) -> Result<Reply<'static>, Error> {
+        let (deadline, mut exchange) = (deadline(self.timeout), self.shared.exchange());
+        let ticket = exchange.submit(request, backing.cloned(), self.priority)?;
+        exchange.finish(ticket, deadline).map_err(|error| exchange.fail_if_over(error))
     }
 
-    /// How many bytes wait until the socket takes them.
-    pub(crate) fn unsent(&self) -> usize {
-        self.link.unsent()
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// How many bytes have been sent, headers included.
     #[cfg(test)]
     pub(crate) fn bytes_sent(&self) -> u64 {
-        self.link.bytes_sent()
+        self.shared.exchange().link().bytes_sent()
     }
+}
 
-    pub(crate) fn submit(&mut self, request: &Request<'_>) -> Result<Serial, Error> {
-        self.link.submit(request, self.priority)
+/// What this descriptor is readable for is [`dispatch`](Connection::dispatch)'s to do. It is an epoll descriptor, the
+/// same one as long as the connection lives.
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.as_fd()
     }
+}
 
-    pub(crate) fn wait<T>(
-        &mut self,
-        serial: Serial,
-        fits: impl FnOnce(Reply<'static>) -> Option<T>,
-    ) -> Result<T, Error> {
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let outcome = self.link.wait_for(serial, deadline).and_then(|reply| match reply {
-            Reply::Refused(refusal) => Err(refusal.into()),
-            reply => {
-                let kind = reply.kind();
-                fits(reply).ok_or(Error::Unexpected { kind })
-            }
-        });
-        outcome.inspect_err(|error| {
-            if error.ends_connection() {
-                self.link.close();
-            }
-        })
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.end();
     }
+}
+
+/// When a wait that begins now has taken too long.
+fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+/// The request that brings a part of a layer or an output into an image of a region.
+fn capture(
+    (subject, id): (CaptureSubject, u32),
+    (x, y): (i32, i32),
+    region: u32,
+    image: &ImageView,
+) -> Request<'static> {
+    let ImageView { width, height, .. } = *image;
+    Request::Capture(Capture {
+        subject,
+        id,
+        source: Pixels { x, y, width, height },
+        image: image.image(region),
+    })
+}
+
+/// What `fits` takes of a reply.
+fn fitting<T>(reply: Reply<'static>, fits: impl FnOnce(Reply<'static>) -> Option<T>) -> Result<T, Error> {
+    let kind = reply.kind();
+    fits(reply).ok_or(Error::Unexpected { kind })
 }
 
 fn done(reply: Reply<'static>) -> Option<Receipt> {
@@ -412,10 +442,4 @@ fn done(reply: Reply<'static>) -> Option<Receipt> {
 fn new_id() -> u32 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     (NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32 + 1
-}
-
-/// The number of a connection. Unlike ids these never come again.
-fn new_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,0 +1,308 @@
+//! Lending for later: a region goes into a handle, and comes back with the reply.
+
+use std::fmt;
+use std::sync::Arc;
+
+use blitd_protocol::reply::{Receipt, Reply};
+use blitd_protocol::request::Request;
+use blitd_protocol::value::CaptureSubject;
+
+use super::{Connection, deadline, done, fitting};
+use crate::batch::{self, BatchEntry};
+use crate::draw::{Draw, ImageView};
+use crate::error::Error;
+use crate::exchange::{Shared, Ticket};
+use crate::layer::Layer;
+use crate::region::Region;
+
+/// A region that is lent, and what its replies will say.
+///
+/// The region is in here until the daemon has replied, so no program can write what the daemon may be reading:
+///
+/// ```compile_fail,E0382
+/// # use blitd_client::{Connection, Draw, Error, Layer, Region};
+/// fn paint(connection: &mut Connection, layer: &Layer, region: Region, draw: &Draw) -> Result<(), Error> {
+///     let mut region = region;
+///     let lent = connection.lend_draw(layer, region, draw)?;
+///     region.pixels_mut().fill(0);
+///     let (mut region, _) = lent.wait(connection)?;
+///     Ok(())
+/// }
+/// ```
+///
+/// The same with the lines in the right order:
+///
+/// ```
+/// # use blitd_client::{Connection, Draw, Error, Layer, Region};
+/// fn paint(connection: &mut Connection, layer: &Layer, region: Region, draw: &Draw) -> Result<(), Error> {
+///     let mut region = region;
+///     let lent = connection.lend_draw(layer, region, draw)?;
+///     let (mut region, _) = lent.wait(connection)?;
+///     region.pixels_mut().fill(0);
+///     Ok(())
+/// }
+/// ```
+///
+/// | what the program does | what becomes of the request | what becomes of the region |
+/// | --- | --- | --- |
+/// | [`wait`](Self::wait) | it is sent if it was not; waits for the reply | back with the reply, also when that is a refusal |
+/// | a wait that takes longer than the [timeout](Connection::set_timeout) | goes on | stays in the handle, which the error gives back |
+/// | [`is_ready`](Self::is_ready) | nothing; it tells whether a wait would return at once | stays in the handle |
+/// | drop | goes on; nobody is told how it ended | unmapped here at once; ends at the daemon after the request |
+/// | the daemon goes | | back with the error |
+/// | the connection is closed for another reason, or dropped | is not carried out, or has been | does not come back: the daemon may still be using it |
+///
+/// There is no cancelling: the protocol has none, since a request that is under way may have drawn something. Who no
+/// longer wants an answer drops the handle; who wants the region back waits, which takes as long as the daemon uses it.
+#[derive(Debug)]
+#[must_use = "dropping it ends the region; wait gives it back"]
+pub struct Lent<T> {
+    /// Always there until it is given back.
+    region: Option<Region>,
+    shared: Arc<Shared>,
+    first: Ticket,
+    /// The ticket after the last.
+    end: Ticket,
+    answer: fn(Vec<Outcome>) -> Result<T, Error>,
+}
+
+type Outcome = Result<Reply<'static>, Error>;
+
+/// What lending for later, and waiting for it, can end with.
+pub enum LendError<T> {
+    /// It was refused, or it was not sent, or the daemon is gone. The region is the program's again.
+    Returned {
+        /// The region that was to be lent.
+        region: Region,
+        /// Why.
+        error: Error,
+    },
+    /// No reply came in time: [`Error::TimedOut`]. The request goes on, and nothing is lost.
+    Pending {
+        /// To wait on.
+        lent: Lent<T>,
+    },
+    /// The connection is closed, and whether the daemon still uses the memory is not known. The region is unmapped.
+    Lost {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// The error alone. The region ends with that, and a handle is dropped.
+impl<T> From<LendError<T>> for Error {
+    fn from(error: LendError<T>) -> Self {
+        match error {
+            LendError::Returned { error, .. } | LendError::Lost { error } => error,
+            LendError::Pending { .. } => Self::TimedOut,
+        }
+    }
+}
+
+impl<T> fmt::Debug for LendError<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned { region, error } => {
+                let mut debug = formatter.debug_struct("Returned");
+                debug.field("region", &region.id()).field("error", error).finish()
+            }
+            Self::Pending { .. } => formatter.write_str("Pending"),
+            Self::Lost { error } => formatter.debug_struct("Lost").field("error", error).finish(),
+        }
+    }
+}
+
+impl<T> fmt::Display for LendError<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned { error, .. } | Self::Lost { error } => error.fmt(formatter),
+            Self::Pending { .. } => {
+                formatter.write_str("the daemon did not reply in time: wait again, or drop the handle")
+            }
+        }
+    }
+}
+
+impl<T> std::error::Error for LendError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Returned { error, .. } | Self::Lost { error } => Some(error),
+            Self::Pending { .. } => None,
+        }
+    }
+}
+
+impl<T> Lent<T> {
+    /// Whether [`wait`](Self::wait) returns at once. It takes nothing in: [`Connection::dispatch`] and all calls that
+    /// wait do that.
+    pub fn is_ready(&self) -> bool {
+        self.end == self.first || self.shared.exchange().is_ready(self.end - 1)
+    }
+
+    /// Waits until the daemon has replied, and gives the region back.
+    ///
+    /// # Errors
+    /// See [`LendError`].
+    pub fn wait(self, connection: &mut Connection) -> Result<(Region, T), LendError<T>> {
+        self.wait_until(deadline(connection.timeout))
+    }
+
+    fn wait_until(mut self, deadline: Option<std::time::Instant>) -> Result<(Region, T), LendError<T>> {
+        let shared = Arc::clone(&self.shared);
+        let mut exchange = shared.exchange();
+        let outcome = match self.end.checked_sub(1).filter(|last| *last >= self.first) {
+            // Replies come in the order of the requests.
+            Some(last) => exchange.wait(last, deadline),
+            None => Ok(()),
+        };
+        if matches!(outcome, Err(Error::TimedOut)) {
+            return Err(LendError::Pending { lent: self });
+        }
+        let outcome = outcome
+            .and_then(|()| {
+                let outcomes = (self.first..self.end).filter_map(|ticket| exchange.take(ticket));
+                (self.answer)(outcomes.collect())
+            })
+            .map_err(|error| exchange.fail_if_over(error));
+        // What is left is nobody's.
+        self.first = self.end;
+        match (outcome, self.region.take()) {
+            (Ok(answer), Some(region)) => Ok((region, answer)),
+            (Err(error), Some(region)) if !exchange.is_lost(&error) => {
+                Err(LendError::Returned { region, error })
+            }
+            (Err(error), _) => Err(LendError::Lost { error }),
+            (Ok(_), None) => Err(LendError::Lost { error: Error::Closed }),
+        }
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if self.first != self.end {
+            self.shared.drop_operations(self.first..self.end);
+        }
+    }
+}
+
+fn receipt(outcomes: Vec<Outcome>) -> Result<Receipt, Error> {
+    let reply = outcomes.into_iter().next().unwrap_or(Err(Error::Closed))?;
+    fitting(reply, done)
+}
+
+fn receipts(outcomes: Vec<Outcome>) -> Result<Vec<Result<Receipt, Error>>, Error> {
+    let one = |outcome: Outcome| match outcome {
+        Ok(reply) => fitting(reply, done).map(Ok),
+        Err(error) => Ok(Err(error)),
+    };
+    outcomes.into_iter().map(one).collect()
+}
+
+impl Connection {
+    /// Like [`draw`](Self::draw), for later: the region goes into the handle, and the reply is waited for there.
+    ///
+    /// What is lent is queued, and sent with the next [`flush`](Self::flush), [`dispatch`](Self::dispatch), wait or
+    /// blocking call: so that many draws go in one write. Where the connection is inline, the pixels are queued too.
+    ///
+    /// # Errors
+    /// [`LendError::Returned`] where it cannot be sent.
+    pub fn lend_draw(
+        &mut self,
+        layer: &Layer,
+        region: Region,
+        draw: &Draw,
+    ) -> Result<Lent<Receipt>, LendError<Receipt>> {
+        let request = Request::Draw(draw.request(layer, region.id()));
+        self.lend(region, &request)
+    }
+
+    /// Many draws from one region, in order, each a request of its own with a receipt of its own: unlike those of a
+    /// [batch](Self::lend_batch), each can be shown and refused without the others. The region comes back when the last
+    /// has been answered.
+    ///
+    /// # Errors
+    /// [`LendError::Returned`] where the region cannot be lent. What is wrong with a single draw is in its place among
+    /// the answers.
+    #[expect(clippy::type_complexity, reason = "a receipt or an error for each, and the handle of them")]
+    pub fn lend_draws<'a>(
+        &mut self,
+        region: Region,
+        draws: impl IntoIterator<Item = (&'a Layer, Draw)>,
+    ) -> Result<Lent<Vec<Result<Receipt, Error>>>, LendError<Vec<Result<Receipt, Error>>>> {
+        let backing = match region.lendable(&self.shared) {
+            Ok(backing) => backing,
+            Err(error) => return Err(LendError::Returned { region, error }),
+        };
+        let mut exchange = self.shared.exchange();
+        let first = exchange.next_ticket();
+        for (layer, draw) in draws {
+            let request = Request::Draw(draw.request(layer, region.id()));
+            exchange.post(&request, Some(Arc::clone(&backing)), self.priority);
+        }
+        let end = exchange.next_ticket();
+        drop(exchange);
+        Ok(Lent { region: Some(region), shared: Arc::clone(&self.shared), first, end, answer: receipts })
+    }
+
+    /// Like [`batch`](Self::batch), for later; see [`lend_draw`](Self::lend_draw).
+    ///
+    /// # Errors
+    /// [`LendError::Returned`] where it cannot be sent.
+    pub fn lend_batch(
+        &mut self,
+        region: Region,
+        entries: &[BatchEntry<'_>],
+    ) -> Result<Lent<Receipt>, LendError<Receipt>> {
+        let request = batch::request(entries, region.id());
+        self.lend(region, &request)
+    }
+
+    /// Like [`capture_layer`](Self::capture_layer), for later; see [`lend_draw`](Self::lend_draw).
+    ///
+    /// # Errors
+    /// [`LendError::Returned`] where it cannot be sent.
+    pub fn lend_capture_layer(
+        &mut self,
+        layer: &Layer,
+        x: i32,
+        y: i32,
+        region: Region,
+        image: &ImageView,
+    ) -> Result<Lent<Receipt>, LendError<Receipt>> {
+        let request = super::capture((CaptureSubject::Layer, layer.id()), (x, y), region.id(), image);
+        self.lend(region, &request)
+    }
+
+    /// Like [`capture_output`](Self::capture_output), for later; see [`lend_draw`](Self::lend_draw).
+    ///
+    /// # Errors
+    /// [`LendError::Returned`] where it cannot be sent.
+    pub fn lend_capture_output(
+        &mut self,
+        output: u32,
+        x: i32,
+        y: i32,
+        region: Region,
+        image: &ImageView,
+    ) -> Result<Lent<Receipt>, LendError<Receipt>> {
+        let request = super::capture((CaptureSubject::Output, output), (x, y), region.id(), image);
+        self.lend(region, &request)
+    }
+
+    fn lend(&mut self, region: Region, request: &Request<'_>) -> Result<Lent<Receipt>, LendError<Receipt>> {
+        let submitted = region.lendable(&self.shared).and_then(|backing| {
+            let mut exchange = self.shared.exchange();
+            exchange.submit(request, Some(backing), self.priority)
+        });
+        match submitted {
+            Ok(first) => Ok(Lent {
+                region: Some(region),
+                shared: Arc::clone(&self.shared),
+                first,
+                end: first + 1,
+                answer: receipt,
+            }),
+            Err(error) => Err(LendError::Returned { region, error }),
+        }
+    }
+}
