@@ -42,6 +42,13 @@ pub enum Error {
     /// on all the same.
     #[error("the daemon did not reply in time: open a new connection, or allow it more time")]
     TimedOut,
+    /// The daemon is gone, and was not back in time. What was asked is not carried out when it comes back, unless it was
+    /// lent with a handle; the connection goes on waiting for it, and can be used on.
+    #[error("the daemon has gone and is not back yet ({why}): start it, and try again or allow it more time")]
+    Away {
+        /// Why it could not be connected to last.
+        why: String,
+    },
     /// A request that is longer than a message can be. It was not sent.
     #[error(transparent)]
     TooLong(#[from] EncodeError),
@@ -97,6 +104,11 @@ pub enum Error {
     /// The descriptor for a program's own loop could not be had.
     #[error("making the descriptor that a loop can watch failed: {0}; raise this program's limits")]
     Watch(std::io::Error),
+    /// The thread that waits for the daemon's end could not be started.
+    #[error(
+        "starting the thread that restores the connection failed: {0}; raise this program's limits, or restore nothing"
+    )]
+    Keeper(std::io::Error),
     /// A reply that fits no request, or not the one it answers.
     #[error("the daemon sent a reply of kind {kind:#06x} that does not fit: this is a fault of the daemon")]
     Unexpected {
@@ -127,6 +139,8 @@ impl Error {
             | Self::Descriptors { .. }
             | Self::Memory { .. }
             | Self::Watch(_)
+            | Self::Keeper(_)
+            | Self::Away { .. }
             | Self::NotPending { .. } => false,
             Self::Connect { .. }
             | Self::Transport(_)

@@ -50,6 +50,7 @@ pub struct LayerOptions {
     output: u32,
     band: Band,
     name: Name,
+    is_repainted: bool,
 }
 
 impl LayerOptions {
@@ -67,6 +68,7 @@ impl LayerOptions {
             output: 0,
             band: Band::Normal,
             name: Name::default(),
+            is_repainted: false,
         }
     }
 
@@ -113,6 +115,21 @@ impl LayerOptions {
     /// A name for people, cut at 32 bytes.
     pub fn named(self, name: &str) -> Self {
         Self { name: Name::new(name), ..self }
+    }
+
+    /// The program paints the layer anew all the time, as a video does. When a daemon comes back, the layer comes back
+    /// with it, and its picture with the program's next draw.
+    ///
+    /// Without this, the library restores the picture, and keeps what it needs for that. That is no copy where a picture
+    /// stays as it is, or where a program draws from two regions in turn: then what is in the region is the picture. A
+    /// program that paints again in the one region that it has drawn from pays for one copy of what it has drawn, each
+    /// time: [`Region::bytes_mut`](crate::Region::bytes_mut) makes it.
+    pub fn repainted(self) -> Self {
+        Self { is_repainted: true, ..self }
+    }
+
+    pub(crate) const fn is_repainted(&self) -> bool {
+        self.is_repainted
     }
 
     pub(crate) fn request(&self, layer: u32) -> LayerCreate {

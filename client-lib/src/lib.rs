@@ -28,6 +28,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
+mod connect;
 mod connection;
 mod draw;
 mod error;
@@ -37,6 +38,7 @@ mod layer;
 mod link;
 mod listing;
 mod memory;
+mod record;
 mod region;
 #[cfg(test)]
 mod tests;
@@ -54,7 +56,7 @@ pub use blitd_protocol::wire::{
 };
 
 pub use batch::BatchEntry;
-pub use connection::{Connection, DEFAULT_TIMEOUT, LendError, Lent};
+pub use connection::{Connection, ConnectionOptions, DEFAULT_TIMEOUT, LendError, Lent};
 pub use draw::{Draw, ImageView};
 pub use error::Error;
 pub use layer::{Layer, LayerChange, LayerOptions};

@@ -261,11 +261,7 @@ impl Link {
             let serial = Serial(message.header.serial.get());
             match (serial, reply) {
                 // Nothing in a pulse tells it from the one before: once is enough.
-                (Serial(0), pulse @ Reply::OutputsChanged) => {
-                    if !self.pulses.contains(&pulse) {
-                        self.pulses.push_back(pulse);
-                    }
-                }
+                (Serial(0), Reply::OutputsChanged) => self.outputs_changed(),
                 // The answer to something that could not be read so far as its serial.
                 (Serial(0), Reply::Refused(refusal)) => return Err(refusal.into()),
                 (serial, reply) => match self.pending.get_mut(&serial) {
@@ -319,6 +315,13 @@ impl Link {
     /// a dead process when that has lost its memory (`do_exit` of kernel/exit.c).
     pub fn has_ended(&self) -> bool {
         self.has_ended
+    }
+
+    /// As if the pulse had come.
+    pub(crate) fn outputs_changed(&mut self) {
+        if !self.pulses.contains(&Reply::OutputsChanged) {
+            self.pulses.push_back(Reply::OutputsChanged);
+        }
     }
 
     /// Ends the link. The daemon gives up what it holds for it.

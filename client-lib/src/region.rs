@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use blitd_protocol::request::RegionCreate;
 use blitd_protocol::value::{Access, Memory as Kind};
@@ -52,7 +53,7 @@ impl Region {
 
     /// Its id on its connection.
     pub fn id(&self) -> u32 {
-        self.backing.create.region
+        self.backing.id()
     }
 
     /// How many bytes it has here; none of a dmabuf.
@@ -73,8 +74,9 @@ impl Region {
         }
     }
 
-    /// Its bytes, for writing.
+    /// Its bytes, for writing. Where a layer shows what is in them, that is copied before, so that it can be restored.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.save_pictures();
         match &mut self.memory {
             Some(Memory::Mapped(map)) => map,
             _ => &mut [],
@@ -84,9 +86,17 @@ impl Region {
     /// Its bytes as words, which are pixels of the 32-bit formats on a little-endian machine: 0xffrrggbb for
     /// XRGB8888. Up to three bytes at the end that make no word are left out.
     pub fn pixels_mut(&mut self) -> &mut [u32] {
+        self.save_pictures();
         match &mut self.memory {
             Some(Memory::Mapped(map)) => memory::words(map),
             _ => &mut [],
+        }
+    }
+
+    /// Copies what pictures show of it, before it changes.
+    fn save_pictures(&self) {
+        if self.backing.is_marked() {
+            self.shared.save_pictures(&self.backing);
         }
     }
 
@@ -129,12 +139,41 @@ impl Drop for Region {
 pub(crate) struct Backing {
     create: RegionCreate,
     file: File,
+    /// A picture may show what is in it. Whoever sets it or looks at it has the region, or the lock under which it is
+    /// given back.
+    is_marked: AtomicBool,
 }
 
 impl Backing {
     /// Memory of `size` bytes under an id. Of a memfd it is `size` bytes long.
     pub(crate) fn new(region: u32, descriptor: OwnedFd, size: u64, memory: Kind, access: Access) -> Self {
-        Self { create: RegionCreate { region, memory, access, size }, file: descriptor.into() }
+        let create = RegionCreate { region, memory, access, size };
+        Self { create, file: descriptor.into(), is_marked: AtomicBool::new(false) }
+    }
+
+    /// Its region's id.
+    pub(crate) const fn id(&self) -> u32 {
+        self.create.region
+    }
+
+    /// Whether it is a dmabuf, which is not read or written here.
+    pub(crate) fn is_dmabuf(&self) -> bool {
+        self.create.memory == Kind::Dmabuf
+    }
+
+    /// A picture shows what is in it: that is to be copied before it changes. Of dmabufs nothing is.
+    pub(crate) fn mark(&self) {
+        self.is_marked.store(!self.is_dmabuf(), Ordering::Relaxed);
+    }
+
+    /// No picture shows what is in it.
+    pub(crate) fn unmark(&self) {
+        self.is_marked.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a picture may show what is in it.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked.load(Ordering::Relaxed)
     }
 
     /// The request that lends it.
@@ -168,4 +207,11 @@ impl Backing {
 
 fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| Error::Memory { what, source }
+}
+
+/// An id for a region or a layer, not 0. It is new to every connection of this process for the first 2^32 times, so
+/// that a layer used on the wrong connection is unknown there, and not somebody else's.
+pub(crate) fn new_id() -> u32 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    (NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32 + 1
 }

@@ -149,13 +149,12 @@ impl<T> Lent<T> {
 
     fn wait_until(mut self, deadline: Option<std::time::Instant>) -> Result<(Region, T), LendError<T>> {
         let shared = Arc::clone(&self.shared);
-        let mut exchange = shared.exchange();
-        let outcome = match self.end.checked_sub(1).filter(|last| *last >= self.first) {
+        let (mut exchange, outcome) = match self.end.checked_sub(1).filter(|last| *last >= self.first) {
             // Replies come in the order of the requests.
-            Some(last) => exchange.wait(last, deadline),
-            None => Ok(()),
+            Some(last) => shared.wait(last, deadline),
+            None => (shared.exchange(), Ok(())),
         };
-        if matches!(outcome, Err(Error::TimedOut)) {
+        if matches!(outcome, Err(Error::TimedOut | Error::Away { .. })) {
             return Err(LendError::Pending { lent: self });
         }
         let outcome = outcome
@@ -291,8 +290,8 @@ impl Connection {
 
     fn lend(&mut self, region: Region, request: &Request<'_>) -> Result<Lent<Receipt>, LendError<Receipt>> {
         let submitted = region.lendable(&self.shared).and_then(|backing| {
-            let mut exchange = self.shared.exchange();
-            exchange.submit(request, Some(backing), self.priority)
+            super::save_if_captured(&self.shared, request, &backing);
+            self.shared.exchange().submit(request, Some(backing), self.priority)
         });
         match submitted {
             Ok(first) => Ok(Lent {

@@ -1,30 +1,31 @@
 //! A connection: calls that return when the daemon has replied, and what a program's own loop needs.
 
-mod connect;
 mod lent;
+mod options;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(test)]
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
-use blitd_protocol::request::{Capture, Pixels, Request, VERSION};
+use blitd_protocol::request::{Capture, Pixels, Request};
 use blitd_protocol::transport::default_socket;
 use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Priority};
 
 use crate::batch::{self, BatchEntry};
+use crate::connect;
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
-use crate::exchange::Shared;
+use crate::exchange::{Shared, Way};
 use crate::inline;
 use crate::layer::{Layer, LayerChange, LayerOptions};
-use crate::link::Link;
 use crate::memory;
-use crate::region::{self, Backing, Region};
+use crate::region::{self, Backing, Region, new_id};
 pub use lent::{LendError, Lent};
+pub use options::ConnectionOptions;
 
 /// How long a call waits for a reply, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,7 +51,7 @@ impl Connection {
     /// # Errors
     /// Nobody listens there, or the daemon does not let this user in.
     pub fn open(name: &str) -> Result<Self, Error> {
-        Self::open_at(&default_socket(), name)
+        Self::open_with(&ConnectionOptions::new(name))
     }
 
     /// Connects to the socket at `path`.
@@ -58,28 +59,32 @@ impl Connection {
     /// # Errors
     /// Nobody listens there, or the daemon does not let this user in.
     pub fn open_at(path: &Path, name: &str) -> Result<Self, Error> {
-        let deadline = deadline(Some(DEFAULT_TIMEOUT));
-        let socket = connect::connect(path, deadline)
-            .map_err(|source| Error::Connect { path: path.to_path_buf(), source })?;
-        Self::over(socket, name, deadline)
+        Self::open_with(&ConnectionOptions::new(name).at(path))
     }
 
-    /// Greets the daemon over a socket that is connected to it.
+    /// Connects as the options say.
     ///
     /// # Errors
-    /// The daemon does not let this user in, or goes away.
-    pub(crate) fn over(socket: UnixStream, name: &str, deadline: Option<Instant>) -> Result<Self, Error> {
-        let (mut link, serial) = Link::new(socket, name)?;
-        let welcome = match link.wait_for(serial, deadline)? {
-            Reply::Welcome(welcome) if welcome.version == VERSION => welcome,
-            Reply::Refused(refusal) => return Err(refusal.into()),
-            other => return Err(Error::Unexpected { kind: other.kind() }),
-        };
+    /// Nobody listens there, the daemon does not let this user in, or it does not answer in time.
+    pub fn open_with(options: &ConnectionOptions) -> Result<Self, Error> {
+        let deadline = deadline(options.timeout);
+        let path = options.path.clone().unwrap_or_else(default_socket);
+        let socket = connect::connect(&path, deadline)?;
+        let way = options.is_restored.then(|| Way { path, name: options.name.clone() });
+        let (link, welcome) = connect::greet(socket, &options.name, deadline)?;
         Ok(Self {
-            shared: Shared::new(link, welcome)?,
+            shared: Shared::new(link, welcome, way)?,
             priority: Priority::DEFAULT,
-            timeout: Some(DEFAULT_TIMEOUT),
+            timeout: options.timeout,
         })
+    }
+
+    /// A connection over a socket that is connected to a daemon, not restored when that goes.
+    #[cfg(test)]
+    pub(crate) fn over(socket: UnixStream, name: &str) -> Result<Self, Error> {
+        let (link, welcome) = connect::greet(socket, name, None)?;
+        let (priority, timeout) = (Priority::DEFAULT, Some(DEFAULT_TIMEOUT));
+        Ok(Self { shared: Shared::new(link, welcome, None)?, priority, timeout })
     }
 
     /// The priority of all requests from now on. The daemon refuses those above its ceiling for this user.
@@ -117,7 +122,7 @@ impl Connection {
     /// # Errors
     /// The connection has ended.
     pub fn dispatch(&mut self, longest: Option<Duration>) -> Result<(), Error> {
-        self.shared.exchange().dispatch(longest)
+        self.shared.dispatch(longest)
     }
 
     /// Sends what is queued, as far as the socket takes it now; [`dispatch`](Self::dispatch) sends the rest.
@@ -218,6 +223,11 @@ impl Connection {
     /// The daemon refuses its size, output or band, or its limit for this user is reached.
     pub fn create_layer(&mut self, options: &LayerOptions) -> Result<Layer, Error> {
         let id = new_id();
+        if options.is_repainted()
+            && let Some(mut record) = self.shared.record()
+        {
+            record.will_be_repainted(id);
+        }
         self.call(&Request::LayerCreate(options.request(id)), done)?;
         Ok(Layer::new(id, options))
     }
@@ -342,10 +352,11 @@ impl Connection {
     /// Lends a region for as long as it takes to answer a request.
     fn lend_and_wait(&mut self, region: &mut Region, request: &Request<'_>) -> Result<Receipt, Error> {
         let backing = region.lendable(&self.shared)?;
-        let (deadline, mut exchange) = (deadline(self.timeout), self.shared.exchange());
-        let ticket = exchange.submit(request, Some(backing), self.priority)?;
-        let outcome = exchange.finish(ticket, deadline).and_then(|reply| fitting(reply, done));
-        outcome.map_err(|error| {
+        save_if_captured(&self.shared, request, &backing);
+        let deadline = deadline(self.timeout);
+        let ticket = self.shared.exchange().submit(request, Some(backing), self.priority)?;
+        let (mut exchange, outcome) = self.shared.finish(ticket, deadline);
+        outcome.and_then(|reply| fitting(reply, done)).map_err(|error| {
             let error = exchange.fail_if_over(error);
             if exchange.is_lost(&error) {
                 region.lose();
@@ -372,9 +383,10 @@ impl Connection {
         request: &Request<'_>,
         backing: Option<&Arc<Backing>>,
     ) -> Result<Reply<'static>, Error> {
-        let (deadline, mut exchange) = (deadline(self.timeout), self.shared.exchange());
-        let ticket = exchange.submit(request, backing.cloned(), self.priority)?;
-        exchange.finish(ticket, deadline).map_err(|error| exchange.fail_if_over(error))
+        let deadline = deadline(self.timeout);
+        let ticket = self.shared.exchange().submit(request, backing.cloned(), self.priority)?;
+        let (mut exchange, outcome) = self.shared.finish(ticket, deadline);
+        outcome.map_err(|error| exchange.fail_if_over(error))
     }
 
     #[cfg(test)]
@@ -424,6 +436,13 @@ fn capture(
     })
 }
 
+/// A capture changes its region: what pictures show of that is copied before.
+fn save_if_captured(shared: &Shared, request: &Request<'_>, backing: &Backing) {
+    if matches!(request, Request::Capture(_)) && backing.is_marked() {
+        shared.save_pictures(backing);
+    }
+}
+
 /// What `fits` takes of a reply.
 fn fitting<T>(reply: Reply<'static>, fits: impl FnOnce(Reply<'static>) -> Option<T>) -> Result<T, Error> {
     let kind = reply.kind();
@@ -435,11 +454,4 @@ fn done(reply: Reply<'static>) -> Option<Receipt> {
         Reply::Done(receipt) => Some(receipt),
         _ => None,
     }
-}
-
-/// An id for a region or a layer, not 0. It is new to every connection of this process for the first 2^32 times, so
-/// that a layer used on the wrong connection is unknown there, and not somebody else's.
-fn new_id() -> u32 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    (NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32 + 1
 }

@@ -1,49 +1,39 @@
-//! What a connection and the regions and handles that it gave out share: operations on their way, and their outcomes.
+//! What a connection and the regions and handles that it gave out share: operations on their way, their outcomes, and
+//! what is needed to go on with another daemon.
 
+mod keeper;
 mod operation;
+mod shared;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use blitd_protocol::reply::{Reply, Welcome};
-use blitd_protocol::request::Request;
-use blitd_protocol::value::Priority;
+use blitd_protocol::request::{RegionCreate, Request};
+use blitd_protocol::value::{Access, Memory, Priority};
 
 use crate::error::Error;
 use crate::link::Link;
-use crate::region::Backing;
+use crate::memory;
+use crate::record::Record;
+use crate::region::{Backing, new_id};
+pub(crate) use keeper::Way;
 pub(crate) use operation::Ticket;
 use operation::{Operation, Sender};
+pub(crate) use shared::Shared;
+use shared::locked;
 use watch::Watch;
-
-/// A connection's exchange, and what those leave for it who must not wait for it.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    exchange: Mutex<Exchange>,
-    watch: Arc<Watch>,
-    has_dropped: AtomicBool,
-    dropped: Mutex<Vec<Dropped>>,
-}
-
-/// What the program has let go of.
-#[derive(Debug)]
-enum Dropped {
-    /// A region, by its id.
-    Region(u32),
-    /// Operations that nobody waits for any more.
-    Operations(Range<Ticket>),
-}
 
 /// Whether anything can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The daemon is there.
     Up,
+    /// The daemon is gone, and is waited for.
+    Down,
     /// The connection has ended.
     Ended {
         /// The daemon had ended it: what was lent is the program's again.
@@ -58,64 +48,17 @@ pub(crate) struct Exchange {
     watch: Arc<Watch>,
     welcome: Welcome,
     state: State,
+    /// What the daemon has of this connection, where that is to be restored. Its lock is taken after that of the
+    /// exchange, and while the state is `Down` not together with it: then it may be held for as long as a restoring
+    /// takes.
+    record: Option<Arc<Mutex<Record>>>,
     next_ticket: Ticket,
     operations: VecDeque<Operation>,
     outcomes: BTreeMap<Ticket, Result<Reply<'static>, Error>>,
-}
-
-impl Shared {
-    /// The exchange over a link that has been welcomed.
-    pub(crate) fn new(link: Link, welcome: Welcome) -> Result<Arc<Self>, Error> {
-        let watch = Arc::new(Watch::new(&link)?);
-        let exchange = Exchange {
-            link,
-            watch: Arc::clone(&watch),
-            welcome,
-            state: State::Up,
-            next_ticket: 0,
-            operations: VecDeque::new(),
-            outcomes: BTreeMap::new(),
-        };
-        let dropped = Mutex::default();
-        let has_dropped = AtomicBool::new(false);
-        Ok(Arc::new(Self { exchange: Mutex::new(exchange), watch, has_dropped, dropped }))
-    }
-
-    /// The exchange, with what was let go of dealt with.
-    pub(crate) fn exchange(&self) -> MutexGuard<'_, Exchange> {
-        let mut exchange = locked(&self.exchange);
-        if self.has_dropped.swap(false, Ordering::Acquire) {
-            for dropped in std::mem::take(&mut *locked(&self.dropped)) {
-                exchange.let_go(dropped);
-            }
-        }
-        exchange
-    }
-
-    /// The program has dropped a region.
-    pub(crate) fn drop_region(&self, region: u32) {
-        self.leave(Dropped::Region(region));
-    }
-
-    /// The program has dropped the handle of these operations.
-    pub(crate) fn drop_operations(&self, tickets: Range<Ticket>) {
-        self.leave(Dropped::Operations(tickets));
-    }
-
-    /// Ends the connection.
-    pub(crate) fn end(&self) {
-        self.exchange().fail(Error::Closed);
-    }
-
-    fn leave(&self, dropped: Dropped) {
-        locked(&self.dropped).push(dropped);
-        self.has_dropped.store(true, Ordering::Release);
-    }
-}
-
-/// What a thread that panics leaves is still whole: nothing here is changed in steps that can panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An operation was answered since the daemon came.
+    has_answered: bool,
+    /// Why the daemon could not be connected to last.
+    why: String,
 }
 
 impl Exchange {
@@ -127,6 +70,11 @@ impl Exchange {
     /// The link, for what is counted there.
     pub(crate) const fn link(&mut self) -> &mut Link {
         &mut self.link
+    }
+
+    /// The ticket of the operation that will be next.
+    pub(crate) const fn next_ticket(&self) -> Ticket {
+        self.next_ticket
     }
 
     /// Puts an operation behind those that are to be sent.
@@ -142,11 +90,6 @@ impl Exchange {
         let ticket = self.next_ticket;
         self.push(request, backing, priority, true)?;
         Ok(ticket)
-    }
-
-    /// The ticket of the operation that will be next.
-    pub(crate) const fn next_ticket(&self) -> Ticket {
-        self.next_ticket
     }
 
     /// Puts an operation behind those that are to be sent. Where it cannot be sent, that is its outcome.
@@ -165,60 +108,89 @@ impl Exchange {
         priority: Priority,
         is_wanted: bool,
     ) -> Result<(), Error> {
-        if self.state != State::Up {
-            return Err(Error::Closed);
+        let sent = match self.state {
+            State::Ended { .. } => return Err(Error::Closed),
+            State::Down => {
+                // What cannot be sent is told at once, as if there were a daemon.
+                request.encode(1, priority, &mut Vec::new())?;
+                None
+            }
+            State::Up => {
+                let mut sender = Sender { link: &mut self.link, mode: self.welcome.mode, priority };
+                Some(sender.send(request, backing.as_deref())?)
+            }
+        };
+        let kept = self.record.is_some().then(|| request.clone().into_owned());
+        let mut operation = Operation::new(self.next_ticket, priority, kept, backing, is_wanted);
+        if let Some(sent) = sent {
+            operation = operation.sent(sent);
         }
-        let mut sender = Sender { link: &mut self.link, mode: self.welcome.mode, priority };
-        let sent = sender.send(request, backing.as_deref())?;
-        self.operations.push_back(Operation::new(self.next_ticket, backing, is_wanted, sent));
+        self.operations.push_back(operation);
         self.next_ticket += 1;
         Ok(())
     }
 
-    fn let_go(&mut self, dropped: Dropped) {
-        match dropped {
-            Dropped::Region(region) => {
-                // Where the connection has ended, so has the region.
-                let _ = self.push(&Request::RegionDestroy { region }, None, Priority::DEFAULT, false);
-            }
-            Dropped::Operations(tickets) => {
-                for operation in &mut self.operations {
-                    operation.is_wanted &= !tickets.contains(&operation.ticket);
-                }
-                for ticket in tickets {
-                    self.outcomes.remove(&ticket);
-                }
-            }
+    /// Puts an operation of the library's own behind those that are to be sent. Where the connection has ended, nothing
+    /// of it is needed.
+    fn push_own(&mut self, request: &Request<'_>, backing: Option<Arc<Backing>>) {
+        let _ = self.push(request, backing, Priority::DEFAULT.min(self.ceiling()), false);
+    }
+
+    fn ceiling(&self) -> Priority {
+        Priority::new(self.welcome.ceiling).unwrap_or_default()
+    }
+
+    /// The program has dropped a region.
+    fn end_region(&mut self, region: u32) {
+        self.push_own(&Request::RegionDestroy { region }, None);
+    }
+
+    /// Nobody waits for these operations any more.
+    fn let_go(&mut self, tickets: Range<Ticket>) {
+        for operation in &mut self.operations {
+            operation.is_wanted &= !tickets.contains(&operation.ticket);
+        }
+        for ticket in tickets {
+            self.outcomes.remove(&ticket);
         }
     }
 
     /// Sends what is queued, as far as the socket takes it now.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        if self.state != State::Up {
-            return Err(Error::Closed);
+        match self.state {
+            State::Up => {
+                self.link.flush().map_err(|error| self.fail(error))?;
+                self.watch.update(&self.link)
+            }
+            State::Down => Ok(()),
+            State::Ended { .. } => Err(Error::Closed),
         }
-        self.link.flush().map_err(|error| self.fail(error))?;
-        self.watch.update(&self.link)
     }
 
-    /// Sends what is queued and takes in what has come; waits for something to come if it may. For a program's own
-    /// loop, whose descriptor it keeps right.
+    /// Sends what is queued and takes in what has come; waits for something to come if it may, and there is a daemon.
+    /// For a program's own loop, whose descriptor it keeps right.
     pub(crate) fn dispatch(&mut self, wait: Option<Duration>) -> Result<(), Error> {
         self.receive(wait)?;
         if self.state == State::Up { self.watch.update(&self.link) } else { Ok(()) }
     }
 
     fn receive(&mut self, wait: Option<Duration>) -> Result<(), Error> {
-        if self.state != State::Up {
-            return Err(Error::Closed);
+        match self.state {
+            State::Up => {}
+            State::Down => return Ok(()),
+            State::Ended { .. } => return Err(Error::Closed),
         }
         let outcome = self.link.dispatch(wait);
         self.hear().map_err(|error| self.fail(error))?;
-        if self.link.has_ended() {
-            self.state = State::Ended { by_daemon: true };
-            return outcome.map(drop);
+        if !self.link.has_ended() {
+            return outcome.map(drop).map_err(|error| self.fail(error));
         }
-        outcome.map(drop).map_err(|error| self.fail(error))
+        if self.record.is_some() {
+            self.go_down();
+            return Ok(());
+        }
+        self.state = State::Ended { by_daemon: true };
+        outcome.map(drop)
     }
 
     /// Takes in the replies that have come.
@@ -227,18 +199,78 @@ impl Exchange {
             if !operation.hear(&mut self.link)? {
                 break;
             }
-            let Some(operation) = self.operations.pop_front() else { break };
+            let Some(mut operation) = self.operations.pop_front() else { break };
+            self.has_answered = true;
+            let Some(reply) = operation.take_outcome() else { continue };
             let (ticket, is_wanted) = (operation.ticket, operation.is_wanted);
-            if let Some(reply) = operation.outcome().filter(|_| is_wanted) {
+            let reply = self.record(operation, reply);
+            if is_wanted {
                 self.outcomes.insert(ticket, Ok(reply));
             }
         }
         Ok(())
     }
 
+    /// Enters what came of an operation into the record.
+    fn record(&mut self, operation: Operation, reply: Reply<'static>) -> Reply<'static> {
+        let (Some(record), Some(request)) = (self.record.clone(), operation.request) else { return reply };
+        let mut record = locked(&record);
+        match reply {
+            Reply::Refused(refusal) => Reply::Refused(record.refused(&request, refusal)),
+            Reply::Done(_) => {
+                for layer in record.done(request, operation.backing) {
+                    self.capture(&mut record, layer);
+                }
+                reply
+            }
+            reply => reply,
+        }
+    }
+
+    /// Asks for one image of a layer, in place of the many parts of its picture.
+    fn capture(&mut self, record: &mut Record, layer: u32) {
+        let Some(picture) = record.picture(layer) else { return };
+        let Ok((_, descriptor)) = memory::shared(picture.bytes()) else { return picture.forget() };
+        let region = new_id();
+        let size = picture.bytes() as u64;
+        let backing = Arc::new(Backing::new(region, descriptor, size, Memory::Memfd, Access::ReadWrite));
+        let create: RegionCreate = backing.create();
+        let capture = picture.begin_capture(layer, region);
+        self.push_own(&Request::RegionCreate(create), Some(Arc::clone(&backing)));
+        self.push_own(&Request::Capture(capture), Some(backing));
+        self.end_region(region);
+    }
+
+    /// The daemon has gone. What it has not answered is asked again when it is back.
+    fn go_down(&mut self) {
+        self.state = State::Down;
+        self.watch.remove(&self.link);
+        self.link.close();
+        self.operations.iter_mut().for_each(Operation::forget);
+    }
+
+    /// A daemon is there again, and has what the record holds.
+    fn go_up(&mut self, link: Link, welcome: Welcome) {
+        (self.link, self.welcome, self.state, self.has_answered) = (link, welcome, State::Up, false);
+        let mut unsent = Vec::new();
+        self.operations.retain_mut(|operation| {
+            let outcome = operation.send_again(&mut self.link, welcome.mode);
+            outcome.map_err(|error| unsent.push((operation.ticket, error))).is_ok()
+        });
+        self.outcomes.extend(unsent.into_iter().map(|(ticket, error)| (ticket, Err(error))));
+        self.link.outputs_changed();
+        self.watch.notify();
+        // What goes wrong here is found by who asks next, or by the keeper.
+        let sent = self.watch.add(&self.link).and_then(|()| self.flush());
+        if let Err(error) = sent {
+            self.fail(error);
+        }
+    }
+
     /// Ends the connection for an error of this end or the daemon's.
     pub(crate) fn fail(&mut self, error: Error) -> Error {
-        if self.state == State::Up {
+        if let State::Up | State::Down = self.state {
+            // Who is gone uses nothing.
             self.state = State::Ended { by_daemon: self.link.has_ended() };
             self.link.close();
         }
@@ -264,7 +296,7 @@ impl Exchange {
 
     /// Whether there is an outcome, or none will come.
     pub(crate) fn is_ready(&self, ticket: Ticket) -> bool {
-        self.outcomes.contains_key(&ticket) || self.state != State::Up
+        self.outcomes.contains_key(&ticket) || matches!(self.state, State::Ended { .. })
     }
 
     /// The outcome of an operation, if it is there. A refusal is an error.
@@ -275,28 +307,22 @@ impl Exchange {
         })
     }
 
-    /// Waits for the outcome of an operation and takes it.
-    ///
-    /// # Errors
-    /// Those of [`wait`](Self::wait), and what the operation itself ended with.
-    pub(crate) fn finish(
-        &mut self,
-        ticket: Ticket,
-        deadline: Option<Instant>,
-    ) -> Result<Reply<'static>, Error> {
-        self.wait(ticket, deadline)?;
-        self.take(ticket).unwrap_or(Err(Error::NotPending { serial: ticket }))
+    /// Withdraws an operation that was not sent, since there is no daemon.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) {
+        self.operations.retain(|operation| operation.ticket != ticket);
     }
 
-    /// Waits until there is an outcome. A deadline of `None` is never.
+    /// Waits until there is an outcome, which is true, or the daemon has gone. A deadline of `None` is never.
     ///
     /// # Errors
     /// [`Error::TimedOut`], after which the connection can still be used; or the connection has ended.
-    pub(crate) fn wait(&mut self, ticket: Ticket, deadline: Option<Instant>) -> Result<(), Error> {
+    fn wait(&mut self, ticket: Ticket, deadline: Option<Instant>) -> Result<bool, Error> {
         let mut left = None;
         while !self.outcomes.contains_key(&ticket) {
-            if self.state != State::Up {
-                return Err(Error::Closed);
+            match self.state {
+                State::Up => {}
+                State::Down => return Ok(false),
+                State::Ended { .. } => return Err(Error::Closed),
             }
             if left == Some(Duration::ZERO) {
                 return Err(Error::TimedOut);
@@ -304,12 +330,6 @@ impl Exchange {
             left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             self.receive(left)?;
         }
-        Ok(())
-    }
-}
-
-impl AsFd for Shared {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+        Ok(true)
     }
 }

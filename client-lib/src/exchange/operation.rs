@@ -22,12 +22,15 @@ pub(crate) type Ticket = u64;
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(crate) ticket: Ticket,
+    priority: Priority,
+    /// What is asked, where it may have to be asked again.
+    pub(crate) request: Option<Request<'static>>,
     /// The memory that it lends, or that its region is made of.
     pub(crate) backing: Option<Arc<Backing>>,
     /// Somebody waits for its outcome.
     pub(crate) is_wanted: bool,
-    /// Its messages that are on their way.
-    sent: Sent,
+    /// Its messages that are on their way; `None` while there is no daemon.
+    sent: Option<Sent>,
     /// What its outcome will be, as far as it is known.
     outcome: Option<Reply<'static>>,
 }
@@ -44,8 +47,36 @@ pub(crate) struct Sent {
 }
 
 impl Operation {
-    pub(crate) fn new(ticket: Ticket, backing: Option<Arc<Backing>>, is_wanted: bool, sent: Sent) -> Self {
-        Self { ticket, backing, is_wanted, sent, outcome: None }
+    /// An operation that is not sent yet.
+    pub(crate) fn new(
+        ticket: Ticket,
+        priority: Priority,
+        request: Option<Request<'static>>,
+        backing: Option<Arc<Backing>>,
+        is_wanted: bool,
+    ) -> Self {
+        Self { ticket, priority, request, backing, is_wanted, sent: None, outcome: None }
+    }
+
+    /// Its messages have been queued.
+    pub(crate) fn sent(self, sent: Sent) -> Self {
+        Self { sent: Some(sent), ..self }
+    }
+
+    /// Its messages, and what was answered of them, went with the daemon.
+    pub(crate) fn forget(&mut self) {
+        (self.sent, self.outcome) = (None, None);
+    }
+
+    /// Queues its messages for another daemon.
+    ///
+    /// # Errors
+    /// It cannot be sent there.
+    pub(crate) fn send_again(&mut self, link: &mut Link, mode: Mode) -> Result<(), Error> {
+        let mut sender = Sender { link, mode, priority: self.priority };
+        let request = self.request.as_ref().ok_or(Error::Closed)?;
+        self.sent = Some(sender.send(request, self.backing.as_deref())?);
+        Ok(())
     }
 
     /// Takes in those of its replies that have come; true when that was the last.
@@ -53,10 +84,10 @@ impl Operation {
     /// # Errors
     /// A reply that does not fit, after which the link is of no use.
     pub(crate) fn hear(&mut self, link: &mut Link) -> Result<bool, Error> {
-        while self.sent.left > 0 {
-            let Some(reply) = link.take(self.sent.next) else { return Ok(false) };
-            self.sent.next = self.sent.next.next();
-            self.sent.left -= 1;
+        while let Some(sent) = self.sent.as_mut().filter(|sent| sent.left > 0) {
+            let Some(reply) = link.take(sent.next) else { return Ok(false) };
+            sent.next = sent.next.next();
+            sent.left -= 1;
             match (&self.outcome, reply) {
                 // The first refusal is the operation's.
                 (Some(Reply::Refused(_)), _) => {}
@@ -64,11 +95,12 @@ impl Operation {
                 (_, reply) => self.outcome = Some(reply),
             }
         }
-        Ok(true)
+        Ok(self.sent.is_some())
     }
 
     fn bring(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let place = self.sent.reads.pop_front().filter(|place| place.len() == bytes.len());
+        let reads = self.sent.as_mut().map(|sent| &mut sent.reads);
+        let place = reads.and_then(VecDeque::pop_front).filter(|place| place.len() == bytes.len());
         match (place, &self.backing) {
             (Some(place), Some(backing)) => backing.write(place.start, bytes),
             _ => Err(Error::Unexpected { kind: blitd_protocol::reply::kind::DATA }),
@@ -76,8 +108,8 @@ impl Operation {
     }
 
     /// Its outcome, when the last reply has come.
-    pub(crate) fn outcome(self) -> Option<Reply<'static>> {
-        self.outcome
+    pub(crate) fn take_outcome(&mut self) -> Option<Reply<'static>> {
+        self.outcome.take()
     }
 }
 

@@ -27,7 +27,7 @@ fn greeted(answer: Option<Reply<'static>>) -> Result<Connection, Error> {
                 peer.send(hello.serial, &answer);
             }
         });
-        Connection::over(socket, "test", None)
+        Connection::over(socket, "test")
     })
 }
 

@@ -28,7 +28,7 @@ fn prepared(mode: Mode, regions: usize) -> (Connection, Peer, Layer, Vec<Region>
             peer.welcome(mode);
             (0..=regions).for_each(|_| drop(peer.done()));
         });
-        let mut connection = Connection::over(socket, "test", None).unwrap();
+        let mut connection = Connection::over(socket, "test").unwrap();
         let layer = connection.create_layer(&LayerOptions::new(50, 50)).unwrap();
         let regions = (0..regions).map(|_| connection.create_region(4096).unwrap()).collect();
         (layer, connection, regions)

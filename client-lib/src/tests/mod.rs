@@ -127,7 +127,7 @@ fn play<T: Send>(
             daemon(&mut peer)
         });
         {
-            let mut connection = Connection::over(socket, "test", None).unwrap();
+            let mut connection = Connection::over(socket, "test").unwrap();
             assert_eq!(connection.mode(), mode);
             client(&mut connection);
         }

@@ -1,0 +1,194 @@
+//! What a connection has at the daemon, kept here so that it can be had again: regions, layers, pictures.
+
+mod picture;
+mod replay;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use blitd_protocol::error::{ErrorCode, Refusal};
+use blitd_protocol::request::{Draw, Entry, Fill, LayerConfigure, LayerCreate, Request};
+use blitd_protocol::value::CaptureSubject;
+
+use crate::region::Backing;
+use picture::{Part, Picture};
+
+/// The record of what the daemon has said that it did.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    regions: BTreeMap<u32, RegionRecord>,
+    /// By their ids, which is the order in which they were created.
+    layers: BTreeMap<u32, LayerRecord>,
+    /// Layers to come whose pictures are not kept.
+    repainted: BTreeSet<u32>,
+}
+
+#[derive(Debug)]
+struct RegionRecord {
+    backing: Arc<Backing>,
+    /// Why the daemon that is there now does not have it.
+    refusal: Option<Refusal>,
+}
+
+#[derive(Debug)]
+struct LayerRecord {
+    /// How it was created, with all changes since.
+    create: LayerCreate,
+    /// `None` where the program paints it anew all the time.
+    picture: Option<Picture>,
+    /// Why the daemon that is there now does not have it.
+    refusal: Option<Refusal>,
+}
+
+impl Record {
+    /// The picture of a layer that is about to be created will not be kept.
+    pub(crate) fn will_be_repainted(&mut self, layer: u32) {
+        self.repainted.insert(layer);
+    }
+
+    /// A request was carried out. `backing` is the memory that it lent. Tells which of its layers are to be captured.
+    pub(crate) fn done(&mut self, request: Request<'static>, backing: Option<Arc<Backing>>) -> Vec<u32> {
+        match request {
+            Request::RegionCreate(create) => {
+                let record = backing.map(|backing| RegionRecord { backing, refusal: None });
+                self.regions.extend(record.map(|record| (create.region, record)));
+            }
+            Request::RegionDestroy { region } => {
+                if let Some(RegionRecord { backing, .. }) = self.regions.remove(&region) {
+                    self.pictures().for_each(|(_, picture)| picture.release(&backing));
+                }
+            }
+            Request::LayerCreate(create) => {
+                let picture = (!self.repainted.remove(&create.layer)).then(|| Picture::new(&create));
+                self.layers.insert(create.layer, LayerRecord { create, picture, refusal: None });
+            }
+            Request::LayerConfigure(change) => self.configure(change),
+            Request::LayerDestroy { layer } => drop(self.layers.remove(&layer)),
+            Request::Draw(draw) => return self.draw(draw, backing).into_iter().collect(),
+            Request::Fill(fill) => return self.fill(fill).into_iter().collect(),
+            Request::Batch(entries) => {
+                let mut wanted: Vec<u32> = entries
+                    .into_iter()
+                    .filter_map(|entry| match entry {
+                        Entry::Draw(draw) => self.draw(draw, backing.clone()),
+                        Entry::Fill(fill) => self.fill(fill),
+                        Entry::LayerConfigure(change) => {
+                            self.configure(change);
+                            None
+                        }
+                    })
+                    .collect();
+                wanted.dedup();
+                return wanted;
+            }
+            Request::Capture(capture) if capture.subject == CaptureSubject::Layer => {
+                self.captured(capture.id, capture.image.planes[0].region, backing.as_ref());
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// A request was refused. What the daemon does not know since it came back is refused in the words that it had for
+    /// that.
+    pub(crate) fn refused(&mut self, request: &Request<'_>, refusal: Refusal) -> Refusal {
+        if let Request::LayerCreate(create) = request {
+            self.repainted.remove(&create.layer);
+        }
+        if let Request::Capture(capture) = request
+            && capture.subject == CaptureSubject::Layer
+        {
+            self.captured(capture.id, capture.image.planes[0].region, None);
+        }
+        let missing = match refusal.code {
+            ErrorCode::UnknownLayer => named_layer(request, refusal.entry)
+                .and_then(|layer| self.layers.get(&layer))
+                .and_then(|layer| layer.refusal.as_ref()),
+            ErrorCode::UnknownRegion => named_region(request, refusal.entry)
+                .and_then(|region| self.regions.get(&region))
+                .and_then(|region| region.refusal.as_ref()),
+            _ => None,
+        };
+        match missing {
+            Some(missing) => Refusal { entry: refusal.entry, ..missing.clone() },
+            None => refusal,
+        }
+    }
+
+    /// Copies what pictures show of a region that is about to change.
+    pub(crate) fn save(&mut self, backing: &Backing) {
+        self.pictures().for_each(|(_, picture)| picture.save(backing.id()));
+        backing.unmark();
+    }
+
+    /// The layer's picture, to be captured into a region.
+    pub(crate) fn picture(&mut self, layer: u32) -> Option<&mut Picture> {
+        self.layers.get_mut(&layer)?.picture.as_mut()
+    }
+
+    fn pictures(&mut self) -> impl Iterator<Item = (u32, &mut Picture)> {
+        self.layers.iter_mut().filter_map(|(id, layer)| Some((*id, layer.picture.as_mut()?)))
+    }
+
+    fn captured(&mut self, layer: u32, region: u32, backing: Option<&Arc<Backing>>) {
+        if let Some(picture) = self.picture(layer) {
+            picture.captured(layer, region, backing);
+        }
+    }
+
+    fn draw(&mut self, draw: Draw<'static>, backing: Option<Arc<Backing>>) -> Option<u32> {
+        let layer = draw.layer;
+        let backing = backing.filter(|_| draw.image.planes[0].region != 0);
+        self.add(layer, Part::Draw(Box::new(draw), backing))
+    }
+
+    fn fill(&mut self, fill: Fill) -> Option<u32> {
+        self.add(fill.layer, Part::Fill(fill))
+    }
+
+    fn add(&mut self, layer: u32, part: Part) -> Option<u32> {
+        let picture = self.picture(layer)?;
+        picture.add(part);
+        picture.wants_capture().then_some(layer)
+    }
+
+    fn configure(&mut self, change: LayerConfigure) {
+        let Some(LayerRecord { create, .. }) = self.layers.get_mut(&change.layer) else { return };
+        let LayerConfigure { layer: _, place, z, band, opacity, visible, output } = change;
+        (create.x, create.y) = place.unwrap_or((create.x, create.y));
+        create.z = z.unwrap_or(create.z);
+        create.band = band.unwrap_or(create.band);
+        create.opacity = opacity.unwrap_or(create.opacity);
+        create.visible = visible.unwrap_or(create.visible);
+        create.output = output.unwrap_or(create.output);
+    }
+}
+
+fn named_layer(request: &Request<'_>, entry: Option<u32>) -> Option<u32> {
+    match request {
+        Request::Draw(draw) => Some(draw.layer),
+        Request::Fill(fill) => Some(fill.layer),
+        Request::LayerConfigure(change) => Some(change.layer),
+        Request::LayerDestroy { layer } => Some(*layer),
+        Request::Capture(capture) => Some(capture.id),
+        Request::Batch(entries) => match entries.get(entry? as usize)? {
+            Entry::Draw(draw) => Some(draw.layer),
+            Entry::Fill(fill) => Some(fill.layer),
+            Entry::LayerConfigure(change) => Some(change.layer),
+        },
+        _ => None,
+    }
+}
+
+fn named_region(request: &Request<'_>, entry: Option<u32>) -> Option<u32> {
+    match request {
+        Request::RegionDestroy { region } => Some(*region),
+        Request::Draw(draw) => Some(draw.image.planes[0].region),
+        Request::Capture(capture) => Some(capture.image.planes[0].region),
+        Request::Batch(entries) => match entries.get(entry? as usize)? {
+            Entry::Draw(draw) => Some(draw.image.planes[0].region),
+            _ => None,
+        },
+        _ => None,
+    }
+}

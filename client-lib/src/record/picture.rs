@@ -1,0 +1,273 @@
+//! What makes a layer's picture: the draws and fills that it shows, and none that others have covered.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use blitd_protocol::image::{Format, Image, Plane, Rectangle};
+use blitd_protocol::request::{Capture, Draw, Fill, FixedRectangle, LayerCreate, Pixels};
+use blitd_protocol::value::{CaptureSubject, Filter, Operator, Transform};
+
+use crate::error::Error;
+use crate::inline::{self, Ranges};
+use crate::region::Backing;
+
+/// A picture of more parts than this is looked through for those that are covered.
+const MOST_PARTS: usize = 512;
+
+/// A region of at least this many bytes that is destroyed is kept as it is, where at least half of it is drawn: copying
+/// it would take as much memory once more. Each takes a descriptor, so there must not be very many.
+const KEPT_WHOLE: u64 = 1 << 20;
+
+/// One draw or fill.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// A rectangle of one colour.
+    Fill(Fill),
+    /// An image. Without a backing, its pixels are what it carries, of any length.
+    Draw(Box<Draw<'static>>, Option<Arc<Backing>>),
+}
+
+/// A layer's picture, from back to front.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    bounds: Rectangle,
+    format: Format,
+    parts: Vec<Part>,
+    /// How many bytes its parts carry.
+    carried: u64,
+    /// What is there is not known, and will not be before all of it is drawn anew.
+    is_lost: bool,
+    /// The region into which the layer is being captured, in place of the parts.
+    capture: Option<u32>,
+}
+
+impl Part {
+    fn destination(&self, bounds: Rectangle) -> Option<Rectangle> {
+        let Pixels { x, y, width, height } = match self {
+            Self::Fill(fill) => fill.destination,
+            Self::Draw(draw, _) => draw.destination,
+        };
+        Rectangle::new(x, y, width, height)?.intersection(bounds)
+    }
+
+    /// Whether nothing of what was there before can be seen through it.
+    fn replaces(&self) -> bool {
+        match self {
+            Self::Fill(fill) => fill.operator == Operator::Source || fill.colour >> 24 == 0xff,
+            Self::Draw(draw, _) => {
+                let is_opaque =
+                    || Format::from_fourcc(draw.image.fourcc).is_ok_and(|format| !format.has_alpha());
+                draw.operator == Operator::Source || (draw.opacity == u8::MAX && is_opaque())
+            }
+        }
+    }
+
+    fn carried(&self) -> u64 {
+        match self {
+            Self::Draw(draw, None) => draw.carried.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// Whether it can be drawn in pieces: pixel by pixel, each to its own.
+    fn is_plain(&self) -> bool {
+        match self {
+            Self::Fill(_) => true,
+            Self::Draw(draw, _) => {
+                let FixedRectangle { x, y, width, height } = draw.source;
+                let is_whole = [x, y, width, height].iter().all(|side| side % (1 << 16) == 0);
+                let size = (draw.destination.width, draw.destination.height);
+                is_whole && draw.transform == Transform::Identity && (width >> 16, height >> 16) == size
+            }
+        }
+    }
+
+    /// The backing that it draws from, if that is this region.
+    fn backing(&self, region: u32) -> Option<&Arc<Backing>> {
+        match self {
+            Self::Draw(_, Some(backing)) if backing.id() == region => Some(backing),
+            _ => None,
+        }
+    }
+
+    /// Copies what it draws out of its region.
+    fn save(&mut self) -> Result<(), Error> {
+        let Self::Draw(draw, from @ Some(_)) = self else { return Ok(()) };
+        let Some(backing) = from.take() else { return Ok(()) };
+        let area = inline::needed(draw);
+        let mut ranges = Ranges::default();
+        let image = ranges.add(&draw.image, area, backing.size())?;
+        let mut pixels = Vec::with_capacity(ranges.length());
+        for range in ranges.iter() {
+            pixels.extend(backing.read(range)?);
+        }
+        **draw = inline::carrying(draw, &image, area, Cow::Owned(pixels));
+        Ok(())
+    }
+}
+
+impl Picture {
+    /// That of a new layer: all of its pixels are 0.
+    pub(crate) fn new(layer: &LayerCreate) -> Self {
+        Self {
+            bounds: Rectangle::from_size(layer.width, layer.height),
+            format: Format::from_fourcc(layer.fourcc).unwrap_or(Format::Argb8888),
+            parts: Vec::new(),
+            carried: 0,
+            is_lost: false,
+            capture: None,
+        }
+    }
+
+    /// What is to be drawn for it, in this order.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The layer shows one thing more.
+    pub(crate) fn add(&mut self, part: Part) {
+        let Some(area) = part.destination(self.bounds) else { return };
+        if part.replaces() {
+            if area.contains(self.bounds) {
+                self.clear();
+            }
+            // What is drawn again and again is always the last.
+            while self
+                .parts
+                .last()
+                .is_some_and(|last| last.destination(self.bounds).is_some_and(|last| area.contains(last)))
+            {
+                self.carried -= self.parts.pop().map_or(0, |part| part.carried());
+            }
+        }
+        if !part.is_plain() {
+            return self.forget();
+        }
+        if !self.is_lost {
+            if let Part::Draw(_, Some(backing)) = &part {
+                backing.mark();
+            }
+            self.carried += part.carried();
+            self.parts.push(part);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.carried = 0;
+        self.is_lost = false;
+    }
+
+    /// What is there is not known any more.
+    pub(crate) fn forget(&mut self) {
+        self.clear();
+        self.is_lost = true;
+    }
+
+    /// Leaves out what is covered by a single later part.
+    fn thin(&mut self) {
+        let mut covers: Vec<Rectangle> = Vec::new();
+        let mut kept: Vec<Part> = Vec::with_capacity(self.parts.len());
+        for part in self.parts.drain(..).rev() {
+            let Some(area) = part.destination(self.bounds) else { continue };
+            if covers.iter().any(|cover| cover.contains(area)) {
+                continue;
+            }
+            if part.replaces() {
+                covers.push(area);
+            }
+            kept.push(part);
+        }
+        kept.reverse();
+        self.carried = kept.iter().map(Part::carried).sum();
+        self.parts = kept;
+    }
+
+    fn is_heavy(&self) -> bool {
+        // The layer itself takes four bytes for each pixel.
+        self.parts.len() > MOST_PARTS || self.carried > self.bounds.pixels() * 8
+    }
+
+    /// Whether it has come to be so much that one image of the layer would be less.
+    pub(crate) fn wants_capture(&mut self) -> bool {
+        if self.capture.is_some() || !self.is_heavy() {
+            return false;
+        }
+        self.thin();
+        self.parts.len() > MOST_PARTS / 2 || self.carried > self.bounds.pixels() * 8
+    }
+
+    /// How many bytes an image of the layer takes.
+    pub(crate) fn bytes(&self) -> usize {
+        usize::try_from(self.bounds.pixels() * 4).unwrap_or(usize::MAX)
+    }
+
+    /// The request that brings the layer into a region of as many bytes, to be its picture.
+    pub(crate) fn begin_capture(&mut self, layer: u32, region: u32) -> Capture {
+        self.capture = Some(region);
+        let (width, height) = (self.bounds.width(), self.bounds.height());
+        Capture {
+            subject: CaptureSubject::Layer,
+            id: layer,
+            source: Pixels { x: 0, y: 0, width, height },
+            image: self.image(region),
+        }
+    }
+
+    fn image(&self, region: u32) -> Image {
+        let (width, height) = (self.bounds.width(), self.bounds.height());
+        Image::linear(width, height, self.format, Plane { region, stride: width * 4, offset: 0 })
+    }
+
+    /// A capture has ended: if it was that of the picture, it is the picture; or nothing is, where it was refused.
+    pub(crate) fn captured(&mut self, layer: u32, region: u32, backing: Option<&Arc<Backing>>) {
+        if self.capture != Some(region) {
+            return;
+        }
+        self.capture = None;
+        let Some(backing) = backing else { return self.forget() };
+        let (width, height) = (self.bounds.width(), self.bounds.height());
+        let draw = Draw {
+            layer,
+            transform: Transform::Identity,
+            filter: Filter::Nearest,
+            operator: Operator::Source,
+            opacity: u8::MAX,
+            source: FixedRectangle { x: 0, y: 0, width: width << 16, height: height << 16 },
+            destination: Pixels { x: 0, y: 0, width, height },
+            image: self.image(region),
+            carried: Cow::Borrowed(&[]),
+        };
+        self.add(Part::Draw(Box::new(draw), Some(Arc::clone(backing))));
+    }
+
+    /// Copies what it shows of a region that is about to change.
+    pub(crate) fn save(&mut self, region: u32) {
+        if !self.parts.iter().any(|part| part.backing(region).is_some()) {
+            return;
+        }
+        self.thin();
+        for part in self.parts.iter_mut().filter(|part| part.backing(region).is_some()) {
+            if part.save().is_err() {
+                return self.forget();
+            }
+        }
+        self.carried = self.parts.iter().map(Part::carried).sum();
+    }
+
+    /// A region has ended: what is shown of it is kept, by a copy or by its memory.
+    pub(crate) fn release(&mut self, backing: &Backing) {
+        let region = backing.id();
+        let shown: u64 = self
+            .parts
+            .iter()
+            .filter(|part| part.backing(region).is_some())
+            .filter_map(|part| part.destination(self.bounds))
+            .map(|area| area.pixels() * 4)
+            .sum();
+        let is_kept = backing.size() >= KEPT_WHOLE && shown >= backing.size() / 2;
+        if !is_kept && !backing.is_dmabuf() {
+            self.save(region);
+        }
+    }
+}

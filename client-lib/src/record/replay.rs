@@ -1,0 +1,201 @@
+//! Bringing what a record holds to a daemon that has nothing of it.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use blitd_protocol::image::Rectangle;
+use blitd_protocol::reply::{Reply, Welcome};
+use blitd_protocol::request::{
+    Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES, Pixels, RegionCreate,
+    Request,
+};
+use blitd_protocol::value::{Memory, Mode, Priority};
+
+use super::Record;
+use super::picture::Part;
+use crate::error::Error;
+use crate::inline::{self, Ranges};
+use crate::link::{Link, Serial};
+use crate::region::Backing;
+
+/// How long each reply may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pixels are sent ahead of their replies as far as this many bytes.
+const AHEAD: usize = 1 << 20;
+
+/// A link to a daemon, and what was asked of it.
+struct Replay<'a> {
+    link: &'a mut Link,
+    mode: Mode,
+    priority: Priority,
+    asked: VecDeque<(Serial, Asked)>,
+}
+
+/// What a reply is about.
+#[derive(Clone, Copy)]
+enum Asked {
+    Region(u32),
+    Layer(u32),
+    Picture,
+}
+
+impl Record {
+    /// Makes everything anew: the regions, then the layers, hidden, with their pictures; and when all are whole, shows
+    /// them in one batch, so that no frame has a part of them.
+    ///
+    /// What the daemon refuses is left out, and remembered with its reason.
+    ///
+    /// # Errors
+    /// The link is of no more use.
+    pub(crate) fn replay(&mut self, link: &mut Link, welcome: &Welcome) -> Result<(), Error> {
+        let priority = Priority::new(welcome.ceiling).unwrap_or_default().min(Priority::DEFAULT);
+        let mut replay = Replay { link, mode: welcome.mode, priority, asked: VecDeque::new() };
+        for (id, region) in &self.regions {
+            replay.create(&region.backing, Asked::Region(*id))?;
+        }
+        for (id, layer) in &self.layers {
+            let hidden = LayerCreate { visible: false, ..layer.create };
+            replay.ask(&Request::LayerCreate(hidden), Asked::Layer(*id))?;
+        }
+        replay.hear(self)?;
+        for layer in self.layers.values().filter(|layer| layer.refusal.is_none()) {
+            for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
+                match part {
+                    Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
+                    Part::Draw(draw, None) => {
+                        replay.pieces(draw, &|range| Ok(draw.carried[range].to_vec()))?
+                    }
+                    Part::Draw(draw, Some(backing)) => {
+                        let is_there = self.regions.get(&backing.id()).is_some_and(|it| it.refusal.is_none());
+                        replay.draw(draw, backing, is_there)?;
+                    }
+                }
+            }
+        }
+        let shown = self.layers.values().filter(|layer| layer.create.visible && layer.refusal.is_none());
+        let shown = shown.map(|layer| {
+            let layer = layer.create.layer;
+            Entry::LayerConfigure(LayerConfigure { layer, visible: Some(true), ..Default::default() })
+        });
+        let entries: Vec<_> = shown.collect();
+        for entries in entries.chunks(MAX_ENTRIES) {
+            replay.ask(&Request::Batch(entries.to_vec()), Asked::Picture)?;
+        }
+        replay.hear(self)
+    }
+}
+
+impl Replay<'_> {
+    fn ask(&mut self, request: &Request<'_>, asked: Asked) -> Result<(), Error> {
+        let serial = self.link.queue(request, None, self.priority)?;
+        self.asked.push_back((serial, asked));
+        Ok(())
+    }
+
+    fn create(&mut self, backing: &Backing, asked: Asked) -> Result<(), Error> {
+        let create = backing.create();
+        if self.mode == Mode::Inline {
+            let held = RegionCreate { memory: Memory::Held, ..create };
+            return self.ask(&Request::RegionCreate(held), asked);
+        }
+        let descriptor = Some(backing.descriptor()?);
+        let serial = self.link.queue(&Request::RegionCreate(create), descriptor, self.priority)?;
+        self.asked.push_back((serial, asked));
+        Ok(())
+    }
+
+    /// A draw from a region that the daemon has; from a dmabuf that is lent for just that; or from memory here.
+    fn draw(&mut self, draw: &Draw<'static>, backing: &Backing, is_there: bool) -> Result<(), Error> {
+        let request = Request::Draw(draw.clone());
+        if backing.is_dmabuf() && !is_there {
+            self.create(backing, Asked::Picture)?;
+            self.ask(&request, Asked::Picture)?;
+            return self.ask(&Request::RegionDestroy { region: backing.id() }, Asked::Picture);
+        }
+        if is_there && self.mode == Mode::Shared {
+            return self.ask(&request, Asked::Picture);
+        }
+        self.pieces(draw, &|range| backing.read(&range))
+    }
+
+    /// A draw from memory here, in as many messages as it takes to carry the pixels.
+    fn pieces(
+        &mut self,
+        draw: &Draw<'static>,
+        read: &dyn Fn(std::ops::Range<usize>) -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
+        let [left, top, width, height] =
+            [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
+        let format = draw.image.check(|_| Ok::<_, Error>(u64::MAX))?.format();
+        let columns = width.min(MAX_CARRIED as u32 / format.bytes_per_pixel()).max(1);
+        let rows = (MAX_CARRIED as u32 / (columns * format.bytes_per_pixel())).max(1);
+        for y in (0..height).step_by(rows as usize) {
+            for x in (0..width).step_by(columns as usize) {
+                let size = [columns.min(width - x), rows.min(height - y)];
+                let source = FixedRectangle {
+                    x: (left + x) << 16,
+                    y: (top + y) << 16,
+                    width: size[0] << 16,
+                    height: size[1] << 16,
+                };
+                let destination = Pixels {
+                    x: draw.destination.x.saturating_add_unsigned(x),
+                    y: draw.destination.y.saturating_add_unsigned(y),
+                    width: size[0],
+                    height: size[1],
+                };
+                let piece = Draw { source, destination, carried: Cow::Borrowed(&[]), ..*draw };
+                let area = Rectangle::from_edges(
+                    (left + x) as i32,
+                    (top + y) as i32,
+                    (left + x + size[0]) as i32,
+                    (top + y + size[1]) as i32,
+                );
+                let mut ranges = Ranges::default();
+                let image = ranges.add(&draw.image, area, u64::MAX)?;
+                let mut pixels = Vec::with_capacity(ranges.length());
+                for range in ranges.iter() {
+                    pixels.extend(read(range.clone())?);
+                }
+                let request = inline::carrying(&piece, &image, area, Cow::Owned(pixels));
+                self.ask(&Request::Draw(request), Asked::Picture)?;
+            }
+            self.link.flush()?;
+            if self.link.unsent() > AHEAD
+                && let Some((last, _)) = self.asked.back()
+            {
+                let last = *last;
+                let reply = self.reply(last)?;
+                drop(reply);
+                self.asked.pop_back();
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, serial: Serial) -> Result<Reply<'static>, Error> {
+        self.link.wait_for(serial, Some(Instant::now() + PATIENCE))
+    }
+
+    /// Waits for all replies, and remembers what was refused.
+    fn hear(&mut self, record: &mut Record) -> Result<(), Error> {
+        while let Some((serial, asked)) = self.asked.pop_front() {
+            let refusal = match self.reply(serial)? {
+                Reply::Refused(refusal) => Some(refusal),
+                _ => None,
+            };
+            match asked {
+                Asked::Region(id) => {
+                    record.regions.entry(id).and_modify(|region| region.refusal = refusal);
+                }
+                Asked::Layer(id) => {
+                    record.layers.entry(id).and_modify(|layer| layer.refusal = refusal);
+                }
+                Asked::Picture => {}
+            }
+        }
+        Ok(())
+    }
+}
