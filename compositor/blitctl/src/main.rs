@@ -18,8 +18,8 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitd_client::Connection;
 use blitd_client::protocol::transport::default_socket;
+use blitd_client::{Connection, ConnectionOptions};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -85,7 +85,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Error> {
     let socket = arguments.socket.unwrap_or_else(default_socket);
-    let mut connection = Connection::open_at(&socket, "blitctl")?;
+    // A question about a daemon that goes is not for the next one.
+    let mut connection =
+        Connection::open_with(&ConnectionOptions::new("blitctl").at(&socket).not_restored())?;
     let text = match arguments.command {
         Command::Outputs(options) => listing::<_, Output>(&connection.outputs()?, &options)?,
         Command::Layers(options) => listing::<_, Layer>(&connection.layer_statistics()?, &options)?,
