@@ -4,6 +4,7 @@ mod connection;
 mod inline;
 mod lending;
 mod link;
+mod restoring;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

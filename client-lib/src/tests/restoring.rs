@@ -1,0 +1,399 @@
+//! A daemon that goes and another that comes: what the library asks of that, in which order.
+
+use std::borrow::Cow;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use blitd_protocol::error::ErrorCode;
+use blitd_protocol::request::{Entry, MAX_CARRIED, Request};
+use blitd_protocol::transport::Endpoint;
+use blitd_protocol::value::{CaptureSubject, Memory, Mode};
+
+use super::{Asked, Peer, done, refused};
+use crate::{
+    BatchEntry, Connection, ConnectionOptions, Draw, Error, Format, ImageView, Layer, LayerChange,
+    LayerOptions, Pixels, Region,
+};
+
+/// Where scripted daemons listen, one after the other.
+struct Place {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("blitd-restoring-{}-{number}", std::process::id()));
+        Self { listener: UnixListener::bind(&path).unwrap(), path }
+    }
+
+    /// The next connection, before its hello.
+    fn accept(&self) -> Peer {
+        Peer(Endpoint::new(self.listener.accept().unwrap().0))
+    }
+
+    /// The next connection, let in.
+    fn welcome(&self, mode: Mode) -> Peer {
+        let mut peer = self.accept();
+        peer.welcome(mode);
+        peer
+    }
+
+    /// A connection of the program's, and the daemon's end of it.
+    fn connect(&self, mode: Mode) -> (Connection, Peer) {
+        thread::scope(|scope| {
+            let peer = scope.spawn(|| self.welcome(mode));
+            let mut connection = Connection::open_at(&self.path, "test").unwrap();
+            connection.set_timeout(None);
+            (connection, peer.join().unwrap())
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Does something with the connection, all of which the daemon answers with done.
+fn answered<T>(
+    connection: &mut Connection,
+    peer: &mut Peer,
+    count: usize,
+    act: impl FnOnce(&mut Connection) -> T,
+) -> T {
+    thread::scope(|scope| {
+        scope.spawn(move || (0..count).for_each(|_| drop(peer.done())));
+        act(connection)
+    })
+}
+
+fn options() -> LayerOptions {
+    LayerOptions::new(50, 50)
+}
+
+fn draw() -> Draw {
+    Draw::new(ImageView::packed(4, 4, Format::Xrgb8888))
+}
+
+fn prepared(connection: &mut Connection, peer: &mut Peer) -> (Layer, Region) {
+    answered(connection, peer, 2, |connection| {
+        (connection.create_layer(&options()).unwrap(), connection.create_region(4096).unwrap())
+    })
+}
+
+/// All that a daemon is asked to restore, which ends with the batch that shows it.
+fn restored(peer: &mut Peer) -> Vec<Asked> {
+    let mut all = Vec::new();
+    loop {
+        all.push(peer.done());
+        if matches!(all.last().unwrap().request, Request::Batch(_)) {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn layers_come_hidden_are_drawn_and_shown_together() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, mut region) = prepared(&mut connection, &mut peer);
+    let hidden = answered(&mut connection, &mut peer, 4, |connection| {
+        let hidden = connection.create_layer(&options().hidden()).unwrap();
+        connection.draw(&layer, &mut region, &draw().at(3, 4)).unwrap();
+        connection.configure_layer(&layer, &LayerChange::default().place(-7, 8).opacity(9)).unwrap();
+        connection.fill(&hidden, 5, 0, 0, 50, 50).unwrap();
+        hidden
+    });
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let asked = restored(&mut peer);
+    let requests: Vec<_> = asked.iter().map(|asked| &asked.request).collect();
+    let [
+        Request::RegionCreate(create),
+        Request::LayerCreate(first),
+        Request::LayerCreate(second),
+        Request::Draw(drawn),
+        Request::Fill(fill),
+        Request::Batch(show),
+    ] = requests.as_slice()
+    else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((create.region, create.memory, asked[0].descriptors.len()), (region.id(), Memory::Memfd, 1));
+    assert_eq!((first.layer, first.visible, first.x, first.y, first.opacity), (layer.id(), false, -7, 8, 9));
+    assert_eq!((second.layer, second.visible), (hidden.id(), false));
+    assert_eq!((drawn.image.planes[0].region, drawn.destination.x, drawn.carried.len()), (region.id(), 3, 0));
+    assert_eq!((fill.layer, fill.colour), (hidden.id(), 5));
+    let [Entry::LayerConfigure(shown)] = show.as_slice() else { panic!("{show:?}") };
+    assert_eq!((shown.layer, shown.visible, shown.place), (layer.id(), Some(true), None));
+}
+
+#[test]
+fn what_was_answered_is_not_asked_again_and_what_was_not_is_in_its_order() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, region) = prepared(&mut connection, &mut peer);
+    let draws = (0..6).map(|x| (&layer, draw().at(x, 0)));
+    let lent = connection.lend_draws(region, draws).unwrap();
+    connection.flush().unwrap();
+    (0..2).for_each(|_| drop(peer.done()));
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    // Both lie beside each other, so that both are seen.
+    let asked = restored(&mut peer);
+    let columns = |asked: &[Asked]| -> Vec<i32> {
+        let column = |asked: &Asked| match &asked.request {
+            Request::Draw(draw) => Some(draw.destination.x),
+            _ => None,
+        };
+        asked.iter().filter_map(column).collect()
+    };
+    assert_eq!(columns(&asked), [0, 1]);
+    let again: Vec<_> = (0..4).map(|_| peer.done()).collect();
+    assert_eq!(columns(&again), [2, 3, 4, 5]);
+    let (_, answers) = lent.wait(&mut connection).unwrap();
+    assert!(answers.len() == 6 && answers.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_region_is_saved_when_it_is_to_change_and_its_pixels_are_carried() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, mut region) = prepared(&mut connection, &mut peer);
+    for (number, pixel) in (0..).zip(region.pixels_mut()) {
+        *pixel = number;
+    }
+    let part = Draw::new(ImageView::packed(20, 20, Format::Xrgb8888)).part(5, 6, 3, 2);
+    answered(&mut connection, &mut peer, 1, |connection| {
+        connection.draw(&layer, &mut region, &part).unwrap()
+    });
+    region.pixels_mut().fill(0xff);
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let asked = restored(&mut peer);
+    let Request::Draw(draw) = &asked[2].request else { panic!("{asked:?}") };
+    let words: Vec<_> = draw.carried.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    assert_eq!(words, [125, 126, 127, 145, 146, 147]);
+    assert_eq!((draw.image.planes[0].region, draw.image.width, draw.source.x), (0, 3, 0));
+}
+
+#[test]
+fn what_another_draw_has_covered_is_not_saved() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, mut first) = prepared(&mut connection, &mut peer);
+    let second = answered(&mut connection, &mut peer, 3, |connection| {
+        let mut second = connection.create_region(4096).unwrap();
+        connection.draw(&layer, &mut first, &draw()).unwrap();
+        connection.draw(&layer, &mut second, &draw()).unwrap();
+        second
+    });
+    first.pixels_mut().fill(1);
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let drawn: Vec<_> = restored(&mut peer)
+        .into_iter()
+        .filter_map(|asked| match asked.request {
+            Request::Draw(draw) => Some((draw.image.planes[0].region, draw.carried.len())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(drawn, [(second.id(), 0)]);
+}
+
+#[test]
+fn a_picture_of_too_many_parts_becomes_one_image() {
+    for is_refused in [false, true] {
+        let place = Place::new();
+        let (mut connection, mut peer) = place.connect(Mode::Shared);
+        let (layer, _region) = prepared(&mut connection, &mut peer);
+        let pixels = |number: i32| Pixels { x: number % 50, y: number / 50, width: 1, height: 1 };
+        let mut fill = |connection: &mut Connection, range: std::ops::Range<i32>| {
+            let entries: Vec<_> =
+                range.map(|number| BatchEntry::Fill(&layer, number as u32, pixels(number))).collect();
+            answered(connection, &mut peer, 1, |connection| connection.batch(None, &entries).unwrap());
+        };
+        fill(&mut connection, 0..500);
+        fill(&mut connection, 500..520);
+        connection.flush().unwrap();
+        let create = peer.next().unwrap();
+        let Request::RegionCreate(made) = create.request else { panic!("{create:?}") };
+        let capture = peer.next().unwrap();
+        let Request::Capture(asked) = capture.request else { panic!("{capture:?}") };
+        let destroy = peer.next().unwrap();
+        assert_eq!(destroy.request, Request::RegionDestroy { region: made.region });
+        assert_eq!((made.size, asked.subject, asked.id), (10_000, CaptureSubject::Layer, layer.id()));
+        if is_refused {
+            for asked in [&create, &capture, &destroy] {
+                peer.send(asked.serial, &refused(ErrorCode::LimitReached));
+            }
+        } else {
+            let memory = std::fs::File::from(create.descriptors.into_iter().next().unwrap());
+            std::os::unix::fs::FileExt::write_all_at(&memory, &[7; 10_000], 0).unwrap();
+            [create.serial, capture.serial, destroy.serial]
+                .iter()
+                .for_each(|serial| peer.send(*serial, &done()));
+        }
+        answered(&mut connection, &mut peer, 1, |connection| {
+            connection.fill(&layer, 9, 1, 1, 2, 2).unwrap();
+        });
+        drop(peer);
+        let mut peer = place.welcome(Mode::Shared);
+        let asked = restored(&mut peer);
+        let parts: Vec<_> = asked[2..asked.len() - 1].iter().map(|asked| &asked.request).collect();
+        match parts.as_slice() {
+            [Request::Draw(draw), Request::Fill(fill)] => {
+                assert!(
+                    !is_refused && draw.carried.len() == 10_000 && draw.carried.iter().all(|&byte| byte == 7)
+                );
+                assert_eq!(fill.colour, 9);
+            }
+            [] => assert!(is_refused, "what is not known is not made up"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn many_pixels_travel_in_messages_that_can_be() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let view = ImageView::packed(20_000, 3, Format::Xrgb8888);
+    let (layer, mut region) = answered(&mut connection, &mut peer, 2, |connection| {
+        (
+            connection.create_layer(&LayerOptions::new(20_000, 3)).unwrap(),
+            connection.create_region(240_000).unwrap(),
+        )
+    });
+    for (number, pixel) in (0..).zip(region.pixels_mut()) {
+        *pixel = number;
+    }
+    answered(&mut connection, &mut peer, 1, |connection| {
+        connection.draw(&layer, &mut region, &Draw::new(view)).unwrap();
+    });
+    region.pixels_mut().fill(0);
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let mut seen = vec![u32::MAX; 60_000];
+    for asked in restored(&mut peer) {
+        let Request::Draw(draw) = asked.request else { continue };
+        assert!(draw.carried.len() <= MAX_CARRIED);
+        let words: Vec<u32> =
+            draw.carried.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        for (row, words) in words.chunks(draw.destination.width as usize).enumerate() {
+            let start = (draw.destination.y as usize + row) * 20_000 + draw.destination.x as usize;
+            seen[start..start + words.len()].copy_from_slice(words);
+        }
+    }
+    assert!(seen.into_iter().eq(0..60_000));
+}
+
+#[test]
+fn an_inline_draw_is_sent_again_with_all_of_its_pixels() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Inline);
+    let view = ImageView::packed(150, 200, Format::Xrgb8888);
+    let (layer, mut region) = answered(&mut connection, &mut peer, 2, |connection| {
+        (
+            connection.create_layer(&LayerOptions::new(150, 200)).unwrap(),
+            connection.create_region(120_000).unwrap(),
+        )
+    });
+    region.bytes_mut().fill(3);
+    let lent = connection.lend_draw(&layer, region, &Draw::new(view)).unwrap();
+    connection.flush().unwrap();
+    // The first of two pieces is answered, and lost with the daemon.
+    assert!(matches!(peer.done().request, Request::RegionWrite { offset: 0, .. }));
+    drop(peer);
+    let mut peer = place.welcome(Mode::Inline);
+    let asked = restored(&mut peer);
+    assert!(matches!(&asked[0].request, Request::RegionCreate(create) if create.memory == Memory::Held));
+    let again: Vec<_> = (0..3).map(|_| peer.done().request).collect();
+    let [
+        Request::RegionWrite { offset: 0, bytes: Cow::Owned(first), .. },
+        Request::RegionWrite { offset: 65_536, .. },
+        Request::Draw(_),
+    ] = again.as_slice()
+    else {
+        panic!("{again:?}")
+    };
+    assert!(first.iter().all(|&byte| byte == 3));
+    assert_eq!(lent.wait(&mut connection).unwrap().0.len(), 120_000);
+}
+
+#[test]
+fn who_is_not_let_in_tries_again() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, _region) = prepared(&mut connection, &mut peer);
+    drop(peer);
+    for answer in [Some(refused(ErrorCode::TooManyConnections)), None] {
+        let mut peer = place.accept();
+        let hello = peer.next().unwrap();
+        answer.iter().for_each(|answer| peer.send(hello.serial, answer));
+    }
+    // One that goes in the middle is none, either.
+    place.welcome(Mode::Shared).done();
+    let mut peer = place.welcome(Mode::Shared);
+    assert_eq!(restored(&mut peer).len(), 3);
+    answered(&mut connection, &mut peer, 1, |connection| connection.fill(&layer, 0, 0, 0, 1, 1).unwrap());
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_no_daemon_that_has_gone() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, mut region) = prepared(&mut connection, &mut peer);
+    connection.set_timeout(Some(Duration::ZERO));
+    let error = connection.draw(&layer, &mut region, &draw()).unwrap_err();
+    assert!(matches!(error, Error::TimedOut) && region.is_empty(), "it may still be used");
+    assert!(matches!(connection.fill(&layer, 0, 0, 0, 1, 1), Err(Error::Closed)));
+    while peer.next().is_some() {}
+}
+
+#[test]
+fn opening_takes_no_longer_than_it_may() {
+    let place = Place::new();
+    let wait = Duration::from_millis(20);
+    let options = ConnectionOptions::new("test").at(&place.path).timeout(Some(wait));
+    assert!(matches!(Connection::open_with(&options), Err(Error::TimedOut)), "nobody answers the hello");
+}
+
+#[test]
+fn told_otherwise_nobody_connects_again() {
+    let place = Place::new();
+    let (mut connection, peer) = thread::scope(|scope| {
+        let peer = scope.spawn(|| place.welcome(Mode::Shared));
+        let options = ConnectionOptions::new("test").at(&place.path).not_restored();
+        (Connection::open_with(&options).unwrap(), peer.join().unwrap())
+    });
+    drop(peer);
+    assert!(matches!(connection.dispatch(None), Err(Error::Closed)));
+    // This one is the next to come.
+    let _own = UnixStream::connect(&place.path).unwrap();
+    let mut next = place.accept();
+    drop(_own);
+    assert!(next.next().is_none());
+}
+
+#[test]
+fn a_connection_that_is_dropped_while_the_daemon_is_gone_is_not_opened_again() {
+    let place = Place::new();
+    let (connection, peer) = place.connect(Mode::Shared);
+    let shared = std::sync::Arc::downgrade(connection.shared());
+    drop(peer);
+    let hello = place.accept();
+    drop(connection);
+    drop(hello);
+    // The thread lets go of what it shares when it ends.
+    while shared.strong_count() > 0 {
+        thread::yield_now();
+    }
+}
