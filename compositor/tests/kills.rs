@@ -76,12 +76,13 @@ impl Picture {
         }
     }
 
-    fn check(&self, screen: &[u32]) {
-        for (row, words) in (0..).zip(self.words.chunks(SIZE.0 as usize)) {
+    /// The first of its rows that the screen does not show.
+    fn wrong_row(&self, screen: &[u32]) -> Option<u32> {
+        let wrong = |(row, words): &(u32, &[u32])| {
             let start = ((self.at.1 + row) * SCREEN.0 + self.at.0) as usize;
-            let seen = &screen[start..start + words.len()];
-            assert!(seen == words, "row {row} of the layer at {:?} is not what was drawn", self.at);
-        }
+            screen[start..start + words.len()] != **words
+        };
+        (0..).zip(self.words.chunks(SIZE.0 as usize)).find(wrong).map(|(row, _)| row)
     }
 }
 
@@ -238,7 +239,7 @@ fn the_picture_survives_random_kills() {
     let (sender, pictures) = channel();
     let stop =
         Stop { asked: AtomicBool::new(false), all: Barrier::new(PROGRAMS + 1), end: AtomicBool::new(false) };
-    let mut random = Random(42);
+    let (mut random, mut wrong) = (Random(42), None);
     thread::scope(|scope| {
         for number in 0..PROGRAMS {
             let program = Program::start(&socket, number as u32, answered.clone());
@@ -259,12 +260,17 @@ fn the_picture_survives_random_kills() {
             // The sleeper's picture comes back while it sleeps: only the test must know when it has.
             while sleeping.wait_for_pulses(None).unwrap().is_empty() {}
             let screen = screen(&socket);
-            drawn.iter().chain([&still]).for_each(|picture| picture.check(&screen));
+            let place = |picture: &Picture| picture.wrong_row(&screen).map(|row| (kill, picture.at, row));
+            wrong = drawn.iter().chain([&still]).find_map(place);
             stop.asked.store(false, Ordering::Relaxed);
-            stop.end.store(kill == KILLS, Ordering::Relaxed);
+            stop.end.store(kill == KILLS || wrong.is_some(), Ordering::Relaxed);
             stop.all.wait();
+            if wrong.is_some() {
+                break;
+            }
         }
     });
     drop(daemon);
     std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(wrong, None, "after this kill, this row of the layer here is not what was drawn");
 }

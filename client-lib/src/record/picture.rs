@@ -271,3 +271,97 @@ impl Picture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use blitd_protocol::value::{Access, Memory};
+
+    use super::*;
+    use crate::region::new_id;
+    use crate::{Draw, ImageView, Layer, LayerOptions, memory};
+
+    /// A layer of 1000x1000 that shows an image of this size, at the start of a region of so many bytes.
+    fn shown((width, height): (u32, u32), bytes: usize) -> (Picture, Arc<Backing>) {
+        let options = LayerOptions::new(1000, 1000);
+        let mut picture = Picture::new(&options.request(1));
+        let (mut map, descriptor) = memory::shared(bytes).unwrap();
+        map.fill(7);
+        let backing = Backing::new(new_id(), descriptor, bytes as u64, Memory::Memfd, Access::ReadWrite);
+        let draw = Draw::new(ImageView::packed(width, height, Format::Xrgb8888));
+        let request = draw.request(&Layer::new(1, &options), backing.id());
+        let backing = Arc::new(backing);
+        picture.add(Part::Draw(Box::new(request), Some(Arc::clone(&backing))));
+        (picture, backing)
+    }
+
+    #[test]
+    fn a_region_that_ends_is_kept_only_where_that_takes_no_more_than_a_copy() {
+        for (size, bytes, is_kept) in
+            [((1000, 1000), 4 << 20, true), ((100, 100), 4 << 20, false), ((100, 100), 40_000, false)]
+        {
+            let (mut picture, backing) = shown(size, bytes);
+            assert!(backing.is_marked());
+            picture.release(&backing);
+            assert_eq!(Arc::strong_count(&backing) == 2, is_kept, "{bytes} bytes");
+            let [Part::Draw(draw, from)] = picture.parts() else { panic!("{picture:?}") };
+            assert_eq!(from.is_some(), is_kept);
+            let carried = if is_kept { 0 } else { size.0 * size.1 * 4 };
+            assert!(draw.carried.len() as u32 == carried && draw.carried.iter().all(|&byte| byte == 7));
+            assert_eq!(picture.carried, u64::from(carried));
+        }
+    }
+
+    #[test]
+    fn what_covers_a_layer_is_all_that_is_left() {
+        let (mut picture, backing) = shown((100, 100), 40_000);
+        let fill = |colour, operator, width| {
+            let destination = Pixels { x: -1, y: -1, width, height: 1001 };
+            Part::Fill(Fill { layer: 1, colour, operator, destination })
+        };
+        picture.add(fill(0x80_0000, Operator::Over, 1001));
+        picture.add(fill(0xff80_0000, Operator::Over, 1000));
+        assert_eq!(
+            (picture.parts().len(), Arc::strong_count(&backing)),
+            (3, 2),
+            "the fill before sticks out"
+        );
+        picture.add(fill(0xff80_0000, Operator::Over, 1001));
+        assert_eq!((picture.parts().len(), Arc::strong_count(&backing)), (1, 1));
+        picture.forget();
+        picture.add(fill(1, Operator::Source, 999));
+        assert!(picture.parts().is_empty(), "what is behind it is not known");
+        picture.add(fill(1, Operator::Source, 1001));
+        assert_eq!(picture.parts().len(), 1);
+    }
+
+    #[test]
+    fn saved_pixels_weigh_as_much_as_parts() {
+        let (mut picture, backing) = shown((1000, 1000), 4_000_000);
+        for _ in 0..2 {
+            assert!(!picture.wants_capture());
+            let (other, _backing) = shown((999, 1000), 4_000_000);
+            let Some(Part::Draw(draw, from)) = other.parts.into_iter().next() else { panic!("no draw") };
+            let draw = blitd_protocol::request::Draw { operator: Operator::Over, opacity: 9, ..*draw };
+            let part = Part::Draw(Box::new(draw), from);
+            picture.add(part);
+        }
+        picture.save(backing.id());
+        assert!(!picture.wants_capture(), "one copy is not too much: {}", picture.carried);
+        let ids: Vec<u32> = picture
+            .parts
+            .iter()
+            .filter_map(
+                |part| if let Part::Draw(_, Some(backing)) = part { Some(backing.id()) } else { None },
+            )
+            .collect();
+        ids.into_iter().for_each(|id| picture.save(id));
+        assert!(picture.wants_capture(), "three are: {}", picture.carried);
+        let capture = picture.begin_capture(1, 5);
+        assert_eq!((capture.source.width, capture.image.width), (1000, 1000));
+        assert!(!picture.wants_capture(), "one at a time");
+        picture.captured(1, 6, None);
+        assert_eq!(picture.parts().len(), 3, "that was another capture");
+        picture.captured(1, 5, Some(&backing));
+        assert!(matches!(picture.parts(), [Part::Draw(_, Some(_))]));
+    }
+}

@@ -189,12 +189,16 @@ fn what_another_draw_has_covered_is_not_saved() {
     let place = Place::new();
     let (mut connection, mut peer) = place.connect(Mode::Shared);
     let (layer, mut first) = prepared(&mut connection, &mut peer);
-    let second = answered(&mut connection, &mut peer, 3, |connection| {
+    let second = answered(&mut connection, &mut peer, 5, |connection| {
         let mut second = connection.create_region(4096).unwrap();
         connection.draw(&layer, &mut first, &draw()).unwrap();
         connection.draw(&layer, &mut second, &draw()).unwrap();
+        connection.draw(&layer, &mut first, &draw().at(10, 0)).unwrap();
+        connection.draw(&layer, &mut second, &draw().at(20, 0)).unwrap();
         second
     });
+    // Not the last draw is covered, but the one before.
+    answered(&mut connection, &mut peer, 1, |connection| connection.fill(&layer, 1, 9, 0, 6, 9).unwrap());
     first.pixels_mut().fill(1);
     drop(peer);
     let mut peer = place.welcome(Mode::Shared);
@@ -205,7 +209,7 @@ fn what_another_draw_has_covered_is_not_saved() {
             _ => None,
         })
         .collect();
-    assert_eq!(drawn, [(second.id(), 0)]);
+    assert_eq!(drawn, [(second.id(), 0), (second.id(), 0)]);
 }
 
 #[test]
