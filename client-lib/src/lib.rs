@@ -56,7 +56,7 @@ pub use blitd_protocol::wire::{
 };
 
 pub use batch::BatchEntry;
-pub use connection::{Connection, ConnectionOptions, DEFAULT_TIMEOUT, LendError, Lent};
+pub use connection::{Asked, Connection, ConnectionOptions, DEFAULT_TIMEOUT, LendError, Lent};
 pub use draw::{Draw, ImageView};
 pub use error::Error;
 pub use layer::{Layer, LayerChange, LayerOptions};

@@ -410,6 +410,8 @@ fn a_loop_of_its_own_goes_on_with_what_it_has_lent() {
         let lent = connection.lend_draw(&layer, from, &draw()).unwrap();
         connection.dispatch(Some(Duration::ZERO)).unwrap();
         assert!(!lent.is_ready());
+        let mut watched = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut watched, PollTimeout::ZERO).unwrap(), 0, "nothing to do until one is back");
         connection.set_timeout(Some(Duration::ZERO));
         let Err(LendError::Pending { lent }) = lent.wait(&mut connection) else { panic!("nobody is there") };
         daemons.replace();

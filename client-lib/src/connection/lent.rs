@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use blitd_protocol::reply::{Receipt, Reply};
+use blitd_protocol::reply::Receipt;
 use blitd_protocol::request::Request;
 use blitd_protocol::value::CaptureSubject;
 
-use super::{Connection, deadline, done, fitting};
+use super::Connection;
+use super::asked::{Asked, receipt, receipts};
 use crate::batch::{self, BatchEntry};
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
-use crate::exchange::{Shared, Ticket};
 use crate::layer::Layer;
 use crate::region::Region;
 
@@ -57,16 +57,9 @@ use crate::region::Region;
 #[derive(Debug)]
 #[must_use = "dropping it ends the region; wait gives it back"]
 pub struct Lent<T> {
-    /// Always there until it is given back.
-    region: Option<Region>,
-    shared: Arc<Shared>,
-    first: Ticket,
-    /// The ticket after the last.
-    end: Ticket,
-    answer: fn(Vec<Outcome>) -> Result<T, Error>,
+    region: Region,
+    asked: Asked<T>,
 }
-
-type Outcome = Result<Reply<'static>, Error>;
 
 /// What lending for later, and waiting for it, can end with.
 pub enum LendError<T> {
@@ -136,7 +129,7 @@ impl<T> Lent<T> {
     /// Whether [`wait`](Self::wait) returns at once. It takes nothing in: [`Connection::dispatch`] and all calls that
     /// wait do that.
     pub fn is_ready(&self) -> bool {
-        self.end == self.first || self.shared.exchange().is_ready(self.end - 1)
+        self.asked.is_ready()
     }
 
     /// Waits until the daemon has replied, and gives the region back.
@@ -144,57 +137,16 @@ impl<T> Lent<T> {
     /// # Errors
     /// See [`LendError`].
     pub fn wait(self, connection: &mut Connection) -> Result<(Region, T), LendError<T>> {
-        self.wait_until(deadline(connection.timeout))
-    }
-
-    fn wait_until(mut self, deadline: Option<std::time::Instant>) -> Result<(Region, T), LendError<T>> {
-        let shared = Arc::clone(&self.shared);
-        let (mut exchange, outcome) = match self.end.checked_sub(1).filter(|last| *last >= self.first) {
-            // Replies come in the order of the requests.
-            Some(last) => shared.wait(last, deadline),
-            None => (shared.exchange(), Ok(())),
-        };
-        if matches!(outcome, Err(Error::TimedOut | Error::Away { .. })) {
-            return Err(LendError::Pending { lent: self });
-        }
-        let outcome = outcome
-            .and_then(|()| {
-                let outcomes = (self.first..self.end).filter_map(|ticket| exchange.take(ticket));
-                (self.answer)(outcomes.collect())
-            })
-            .map_err(|error| exchange.fail_if_over(error));
-        // What is left is nobody's.
-        self.first = self.end;
-        match (outcome, self.region.take()) {
-            (Ok(answer), Some(region)) => Ok((region, answer)),
-            (Err(error), Some(region)) if !exchange.is_lost(&error) => {
-                Err(LendError::Returned { region, error })
+        let Self { region, mut asked } = self;
+        match asked.wait(connection) {
+            Ok(answer) => Ok((region, answer)),
+            Err(Error::TimedOut | Error::Away { .. }) => {
+                Err(LendError::Pending { lent: Self { region, asked } })
             }
-            (Err(error), _) => Err(LendError::Lost { error }),
-            (Ok(_), None) => Err(LendError::Lost { error: Error::Closed }),
+            Err(error) if connection.shared.exchange().is_lost(&error) => Err(LendError::Lost { error }),
+            Err(error) => Err(LendError::Returned { region, error }),
         }
     }
-}
-
-impl<T> Drop for Lent<T> {
-    fn drop(&mut self) {
-        if self.first != self.end {
-            self.shared.drop_operations(self.first..self.end);
-        }
-    }
-}
-
-fn receipt(outcomes: Vec<Outcome>) -> Result<Receipt, Error> {
-    let reply = outcomes.into_iter().next().unwrap_or(Err(Error::Closed))?;
-    fitting(reply, done)
-}
-
-fn receipts(outcomes: Vec<Outcome>) -> Result<Vec<Result<Receipt, Error>>, Error> {
-    let one = |outcome: Outcome| match outcome {
-        Ok(reply) => fitting(reply, done).map(Ok),
-        Err(error) => Ok(Err(error)),
-    };
-    outcomes.into_iter().map(one).collect()
 }
 
 impl Connection {
@@ -240,7 +192,8 @@ impl Connection {
         }
         let end = exchange.next_ticket();
         drop(exchange);
-        Ok(Lent { region: Some(region), shared: Arc::clone(&self.shared), first, end, answer: receipts })
+        let asked = Asked::new(&self.shared, first..end, receipts);
+        Ok(Lent { region, asked })
     }
 
     /// Like [`batch`](Self::batch), for later; see [`lend_draw`](Self::lend_draw).
@@ -294,13 +247,10 @@ impl Connection {
             self.shared.exchange().submit(request, Some(backing), self.priority)
         });
         match submitted {
-            Ok(first) => Ok(Lent {
-                region: Some(region),
-                shared: Arc::clone(&self.shared),
-                first,
-                end: first + 1,
-                answer: receipt,
-            }),
+            Ok(ticket) => {
+                let asked = Asked::new(&self.shared, ticket..ticket + 1, receipt);
+                Ok(Lent { region, asked })
+            }
             Err(error) => Err(LendError::Returned { region, error }),
         }
     }

@@ -1,5 +1,6 @@
 //! A connection: calls that return when the daemon has replied, and what a program's own loop needs.
 
+mod asked;
 mod lent;
 mod options;
 
@@ -24,6 +25,7 @@ use crate::inline;
 use crate::layer::{Layer, LayerChange, LayerOptions};
 use crate::memory;
 use crate::region::{self, Backing, Region, new_id};
+pub use asked::Asked;
 pub use lent::{LendError, Lent};
 pub use options::ConnectionOptions;
 
@@ -343,10 +345,7 @@ impl Connection {
     /// # Errors
     /// There is no such output, or the connection is of no more use.
     pub fn sync(&mut self, output: u32) -> Result<Shown, Error> {
-        self.call(&Request::Sync { output }, |reply| match reply {
-            Reply::Shown(shown) => Some(shown),
-            _ => None,
-        })
+        self.call(&Request::Sync { output }, shown)
     }
 
     /// Lends a region for as long as it takes to answer a request.
@@ -447,6 +446,13 @@ fn save_if_captured(shared: &Shared, request: &Request<'_>, backing: &Backing) {
 fn fitting<T>(reply: Reply<'static>, fits: impl FnOnce(Reply<'static>) -> Option<T>) -> Result<T, Error> {
     let kind = reply.kind();
     fits(reply).ok_or(Error::Unexpected { kind })
+}
+
+fn shown(reply: Reply<'static>) -> Option<Shown> {
+    match reply {
+        Reply::Shown(shown) => Some(shown),
+        _ => None,
+    }
 }
 
 fn done(reply: Reply<'static>) -> Option<Receipt> {

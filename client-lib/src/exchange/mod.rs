@@ -307,6 +307,12 @@ impl Exchange {
         })
     }
 
+    /// How many outcomes nobody has taken.
+    #[cfg(test)]
+    pub(crate) fn untaken(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// Withdraws an operation that was not sent, since there is no daemon.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) {
         self.operations.retain(|operation| operation.ticket != ticket);

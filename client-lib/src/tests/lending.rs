@@ -5,14 +5,16 @@ use std::thread;
 use std::time::Duration;
 
 use blitd_protocol::error::ErrorCode;
-use blitd_protocol::reply::Reply;
+use blitd_protocol::reply::{Reply, Shown};
 use blitd_protocol::request::Request;
 use blitd_protocol::transport::Wait;
-use blitd_protocol::value::Mode;
+use blitd_protocol::value::{ClockSource, Mode, NotShown};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Peer, all_done, done, pair, play, receipt, refused};
-use crate::{Connection, Draw, Error, Format, ImageView, Layer, LayerOptions, LendError, Region};
+use crate::{
+    BatchEntry, Connection, Draw, Error, Format, ImageView, Layer, LayerOptions, LendError, Pixels, Region,
+};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -142,6 +144,7 @@ fn who_drops_a_handle_ends_its_region_behind_the_request() {
     asked.iter().for_each(|asked| peer.send(asked.serial, &Reply::Done(receipt(asked.serial))));
     let (region, told) = kept.wait(&mut connection).unwrap();
     assert_eq!((region.id(), told), (ids[1], receipt(asked[2].serial)));
+    assert_eq!(connection.shared().exchange().untaken(), 0, "what nobody waits for is not kept");
     drop(region);
     connection.flush().unwrap();
     assert_eq!(arrived(&mut peer)[0].request, Request::RegionDestroy { region: ids[1] });
@@ -200,6 +203,31 @@ fn what_cannot_be_lent_comes_back_at_once() {
     assert!(matches!(answers.as_slice(), [Err(Error::Image { .. }), Ok(_)]), "{answers:?}");
     assert_eq!(region.len(), 4096);
     assert!(arrived(&mut peer).is_empty());
+}
+
+#[test]
+fn what_lends_nothing_can_be_asked_for_later_too() {
+    let (mut connection, mut peer, layer, _) = prepared(Mode::Shared, 0);
+    let shown =
+        Shown { output: 2, reason: NotShown::Shown, sequence: 5, time: 6, clock: ClockSource::Hardware };
+    let pixels = Pixels { x: 0, y: 0, width: 5, height: 5 };
+    let mut batch = connection.ask_batch(&[BatchEntry::Fill(&layer, 7, pixels)]).unwrap();
+    let mut sync = connection.ask_sync(2).unwrap();
+    connection.set_timeout(NOW);
+    assert!(matches!(batch.wait(&mut connection), Err(Error::TimedOut)));
+    let asked = arrived(&mut peer);
+    assert!(matches!(&asked[0].request, Request::Batch(entries) if entries.len() == 1));
+    assert_eq!(asked[1].request, Request::Sync { output: 2 });
+    peer.send(asked[0].serial, &refused(ErrorCode::UnknownLayer));
+    peer.send(asked[1].serial, &Reply::Shown(shown));
+    connection.dispatch(NOW).unwrap();
+    assert!(batch.is_ready() && sync.is_ready());
+    assert_eq!(sync.wait(&mut connection).unwrap(), shown);
+    assert!(matches!(batch.wait(&mut connection), Err(Error::Refused(_))));
+    assert!(matches!(sync.wait(&mut connection), Err(Error::NotPending { .. })), "once is enough");
+    drop(connection.ask_sync(0).unwrap());
+    connection.flush().unwrap();
+    assert_eq!(arrived(&mut peer).len(), 1, "it goes on");
 }
 
 #[test]
