@@ -20,11 +20,46 @@
 //! }
 //! ```
 //!
-//! - [`Connection`] is for programs that wait for each reply.
-//! - [`Link`], below it, never blocks unless told to: for programs with an event loop and memory of their own.
+//! - [`Connection`] is what programs use. [`Lent`] is a region that is lent while the program does something else.
+//! - [`Link`], below it, is messages and no more: for programs with memory of their own.
 //!
 //! Where the socket is forwarded from another machine, no memory can be shared. The connection's [`Mode`] is then
 //! `Inline`, and the pixels travel in messages; a program need not know.
+//!
+//! # Programs that do not wait
+//!
+//! [`Connection::lend_draw`] and its like move the region into a [`Lent`], which gives it back with the reply; what the
+//! program can do with that, and what comes of it, is a table [there](Lent). What is lent is queued, so many draws go
+//! out in one write, and their replies come in few reads. A program with two regions paints one while the other is
+//! drawn.
+//!
+//! A program with a loop of its own watches the connection's descriptor ([`AsFd`](std::os::fd::AsFd)) for reading, and
+//! calls [`Connection::dispatch`] with a wait of zero when it is readable and after it has queued something. Then it
+//! looks which handles are ready.
+//!
+//! # A daemon that goes and comes back
+//!
+//! When the daemon ends, however it does, and another is started, the connection has all again that it had: its regions
+//! and layers under the same ids, and in each layer the picture that was there. A call that waits goes on waiting, at
+//! most as long as its [timeout](Connection::set_timeout), and what was not answered is asked again, in its order. The
+//! program sees nothing but time. It need not even call: a thread of the library's sleeps until the socket hangs up,
+//! and costs nothing until then. Once all is there again, [`Reply::OutputsChanged`] comes, since the outputs may be
+//! others.
+//!
+//! | what | is restored |
+//! | --- | --- |
+//! | a picture | from its draws and fills: from the regions they drew from, or from copies where these have changed since |
+//! | a picture of very many parts | from one image, for which the library captures the layer meanwhile; not at all, until all of it is drawn anew, where the daemon's limits have no room for that |
+//! | a [repainted](LayerOptions::repainted) layer | without its picture |
+//! | a picture of a dmabuf | from what is in the dmabuf then |
+//! | a request without a reply | it is sent again; drawn twice it is not, since the layer is as it was before |
+//! | `sync` | it is sent again, and answered by the other daemon's outputs |
+//! | a listing of several messages | what comes from then on is the other daemon's |
+//! | what the other daemon refuses, as where its limits are smaller or an output is missing | not, until it comes back once more; every use of it is refused with the reason |
+//!
+//! Layers are made hidden, drawn, and shown in one batch: no frame shows a part. Attempts to connect are made at once
+//! and then after pauses that grow to a second. Keeping pictures costs memory where regions are painted again, and
+//! [`LayerOptions::repainted`] says when. [`ConnectionOptions::not_restored`] does without all of it.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;

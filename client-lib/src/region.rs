@@ -74,7 +74,9 @@ impl Region {
         }
     }
 
-    /// Its bytes, for writing. Where a layer shows what is in them, that is copied before, so that it can be restored.
+    /// Its bytes, for writing. Where a layer shows what is in them, that is copied before, so that it can be restored
+    /// ([`LayerOptions::repainted`](crate::LayerOptions::repainted) says when that is, and does without). While a daemon
+    /// that has come back draws from them, this waits.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.save_pictures();
         match &mut self.memory {

@@ -250,6 +250,8 @@ fn draws_over_each_other_fills_and_batches_come_back_as_they_lie() {
         paint(&mut from, 2);
         connection.draw(&layers[0], &mut from, &draw().over().at(-40, 40)).unwrap();
         let pixels = Pixels { x: 60, y: 60, width: 30, height: 30 };
+        let odd = ImageView { offset: 3, stride: 211, ..ImageView::packed(100, 50, Format::Rgb565) };
+        connection.draw(&opaque, &mut from, &Draw::new(odd).part(1, 2, 60, 40).at(-3, 30)).unwrap();
         let change = LayerChange::default().place(33, 44).opacity(200).z(5);
         let entries = [
             BatchEntry::Fill(&layers[1], 0xff00_ff00, pixels),
@@ -262,6 +264,7 @@ fn draws_over_each_other_fills_and_batches_come_back_as_they_lie() {
         connection.configure_layer(&layers[1], &LayerChange::default().place(11, 3)).unwrap();
         daemons.replace();
         connection.fill(&layers[1], 0xff11_2233, 0, 0, 9, 9).unwrap();
+        paint(&mut from, 3);
         daemons.replace();
         let [first, second] = layers;
         (connection, vec![first, second, opaque])

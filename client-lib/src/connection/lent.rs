@@ -9,6 +9,7 @@ use blitd_protocol::value::CaptureSubject;
 
 use super::Connection;
 use super::asked::{Asked, receipt, receipts};
+use super::drawing::{capture, save_if_captured};
 use crate::batch::{self, BatchEntry};
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
@@ -221,7 +222,7 @@ impl Connection {
         region: Region,
         image: &ImageView,
     ) -> Result<Lent<Receipt>, LendError<Receipt>> {
-        let request = super::capture((CaptureSubject::Layer, layer.id()), (x, y), region.id(), image);
+        let request = capture((CaptureSubject::Layer, layer.id()), (x, y), region.id(), image);
         self.lend(region, &request)
     }
 
@@ -237,13 +238,13 @@ impl Connection {
         region: Region,
         image: &ImageView,
     ) -> Result<Lent<Receipt>, LendError<Receipt>> {
-        let request = super::capture((CaptureSubject::Output, output), (x, y), region.id(), image);
+        let request = capture((CaptureSubject::Output, output), (x, y), region.id(), image);
         self.lend(region, &request)
     }
 
     fn lend(&mut self, region: Region, request: &Request<'_>) -> Result<Lent<Receipt>, LendError<Receipt>> {
         let submitted = region.lendable(&self.shared).and_then(|backing| {
-            super::save_if_captured(&self.shared, request, &backing);
+            save_if_captured(&self.shared, request, &backing);
             self.shared.exchange().submit(request, Some(backing), self.priority)
         });
         match submitted {

@@ -1,6 +1,7 @@
 //! A connection: calls that return when the daemon has replied, and what a program's own loop needs.
 
 mod asked;
+mod drawing;
 mod lent;
 mod options;
 
@@ -12,16 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
-use blitd_protocol::request::{Capture, Pixels, Request};
+use blitd_protocol::request::Request;
 use blitd_protocol::transport::default_socket;
-use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Priority};
+use blitd_protocol::value::{Access, Memory, Mode, Priority};
 
-use crate::batch::{self, BatchEntry};
 use crate::connect;
-use crate::draw::{Draw, ImageView};
 use crate::error::Error;
 use crate::exchange::{Shared, Way};
-use crate::inline;
 use crate::layer::{Layer, LayerChange, LayerOptions};
 use crate::memory;
 use crate::region::{self, Backing, Region, new_id};
@@ -34,8 +32,11 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to the daemon.
 ///
-/// Most calls wait for the reply. Those that [lend for later](Self::lend_draw) do not, and [`dispatch`](Self::dispatch)
-/// serves a program with a loop of its own.
+/// Most calls wait for the reply. Those that [lend for later](Self::lend_draw) or [ask for later](Self::ask_sync) do
+/// not, and [`dispatch`](Self::dispatch) serves a program with a loop of its own.
+///
+/// When the daemon goes and comes back, so does all that the connection has there, unless it was opened
+/// [otherwise](ConnectionOptions::not_restored); see [the crate's page](crate#a-daemon-that-goes-and-comes-back).
 ///
 /// A call that fails tells by [`Error::ends_connection`] whether the connection can be used on. Regions and layers
 /// belong to the connection that made them.
@@ -98,7 +99,9 @@ impl Connection {
     /// where it is long, and each may take that long.
     ///
     /// A call whose reply does not come in time fails with [`Error::TimedOut`] and closes the connection, since
-    /// what it lent may still be in use.
+    /// what it lent may still be in use. While the daemon is gone, nothing is in use: then the call fails with
+    /// [`Error::Away`], and the connection goes on waiting for the daemon. A handle that is waited for is given back in
+    /// both cases, and nothing is closed.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
@@ -186,7 +189,8 @@ impl Connection {
 
     /// Lends the first `bytes` bytes of a dmabuf that the program has: an export of a GEM object (PRIME), of a dma-buf
     /// heap, of udmabuf. Its driver must map its exports; `access` is what the daemon may do, and to write it the
-    /// descriptor must be open for writing (`DRM_RDWR`).
+    /// descriptor must be open for writing (`DRM_RDWR`). The library keeps the descriptor for as long as the region: to
+    /// restore a picture, it is lent again and drawn from as it is then.
     ///
     /// A draw waits for the fences of the dmabuf's writers, a capture for its readers' too, so a program need not wait
     /// for the device that paints it. The fences must be attached before the call, which drivers with implicit
@@ -208,7 +212,7 @@ impl Connection {
         self.create(descriptor, bytes, Memory::Dmabuf, access, region::Memory::Dmabuf)
     }
 
-    /// Ends a region, here and at the daemon.
+    /// Ends a region, here and at the daemon. What layers show of it is kept, so that it can be restored.
     ///
     /// # Errors
     /// It is another connection's, or the connection is of no more use.
@@ -250,120 +254,6 @@ impl Connection {
         self.call(&Request::LayerDestroy { layer: layer.id() }, done).map(drop)
     }
 
-    /// Draws an image of a region into a layer. When it returns, the pixels have been read and are in the layer,
-    /// and the region can be painted again.
-    ///
-    /// # Errors
-    /// The daemon refuses the draw: the image leaves the region, say, or the part the image. After an error that
-    /// ends the connection the region is empty.
-    pub fn draw(&mut self, layer: &Layer, region: &mut Region, draw: &Draw) -> Result<Receipt, Error> {
-        self.lend_and_wait(region, &Request::Draw(draw.request(layer, region.id())))
-    }
-
-    /// Draws pixels that travel in the draw's own message, at most 64 KiB of them, whatever the mode. The draw's
-    /// image is a view of `pixels`.
-    ///
-    /// # Errors
-    /// They are too many, or the daemon refuses the draw.
-    pub fn draw_pixels(&mut self, layer: &Layer, pixels: &[u8], draw: &Draw) -> Result<Receipt, Error> {
-        self.call(&Request::Draw(inline::carried(&draw.request(layer, 0), pixels)?), done)
-    }
-
-    /// Replaces a rectangle of a layer by a colour, a premultiplied ARGB8888 word. What leaves the layer is
-    /// clipped.
-    ///
-    /// # Errors
-    /// The daemon does not know the layer, or the connection is of no more use.
-    pub fn fill(
-        &mut self,
-        layer: &Layer,
-        colour: u32,
-        x: i32,
-        y: i32,
-        width: u32,
-        height: u32,
-    ) -> Result<Receipt, Error> {
-        self.call(&Request::Fill(batch::fill(layer, colour, Pixels { x, y, width, height })), done)
-    }
-
-    /// Several requests as one: the daemon checks all before it draws any, and they come on the glass together.
-    ///
-    /// It lends one region, from which all of its draws draw: several images fit one region at offsets. A batch
-    /// without draws takes `None`.
-    ///
-    /// # Errors
-    /// The daemon refuses an entry, whose number the refusal has; or an image is not inside the region; or they are
-    /// more than fit a message. Nothing has changed then. After an error that ends the connection the region is empty.
-    pub fn batch<'a>(
-        &mut self,
-        region: impl Into<Option<&'a mut Region>>,
-        entries: &[BatchEntry<'_>],
-    ) -> Result<Receipt, Error> {
-        match region.into() {
-            Some(region) => self.lend_and_wait(region, &batch::request(entries, region.id())),
-            None => self.call(&batch::request(entries, 0), done),
-        }
-    }
-
-    /// Brings what an output shows, without its cursor or anything else that blitd does not draw, into an image of
-    /// a region. The image's size is that of the part, whose left column and top row are `x` and `y`.
-    ///
-    /// # Errors
-    /// This user may not, or the part leaves the output. After an error that ends the connection the region is
-    /// empty.
-    pub fn capture_output(
-        &mut self,
-        output: u32,
-        x: i32,
-        y: i32,
-        region: &mut Region,
-        image: &ImageView,
-    ) -> Result<Receipt, Error> {
-        let request = capture((CaptureSubject::Output, output), (x, y), region.id(), image);
-        self.lend_and_wait(region, &request)
-    }
-
-    /// Brings a layer's pixels into an image of a region. The image's size is that of the part, whose left column
-    /// and top row in the layer are `x` and `y`.
-    ///
-    /// # Errors
-    /// The part leaves the layer. After an error that ends the connection the region is empty.
-    pub fn capture_layer(
-        &mut self,
-        layer: &Layer,
-        x: i32,
-        y: i32,
-        region: &mut Region,
-        image: &ImageView,
-    ) -> Result<Receipt, Error> {
-        let request = capture((CaptureSubject::Layer, layer.id()), (x, y), region.id(), image);
-        self.lend_and_wait(region, &request)
-    }
-
-    /// Waits until everything that this connection did is on the glass of an output; 0 is the first.
-    ///
-    /// # Errors
-    /// There is no such output, or the connection is of no more use.
-    pub fn sync(&mut self, output: u32) -> Result<Shown, Error> {
-        self.call(&Request::Sync { output }, shown)
-    }
-
-    /// Lends a region for as long as it takes to answer a request.
-    fn lend_and_wait(&mut self, region: &mut Region, request: &Request<'_>) -> Result<Receipt, Error> {
-        let backing = region.lendable(&self.shared)?;
-        save_if_captured(&self.shared, request, &backing);
-        let deadline = deadline(self.timeout);
-        let ticket = self.shared.exchange().submit(request, Some(backing), self.priority)?;
-        let (mut exchange, outcome) = self.shared.finish(ticket, deadline);
-        outcome.and_then(|reply| fitting(reply, done)).map_err(|error| {
-            let error = exchange.fail_if_over(error);
-            if exchange.is_lost(&error) {
-                region.lose();
-            }
-            error
-        })
-    }
-
     /// Sends a request and waits for its reply, of which `fits` takes what it wants.
     pub(crate) fn call<T>(
         &mut self,
@@ -373,9 +263,7 @@ impl Connection {
         let outcome = self.ask(request, None).and_then(|reply| fitting(reply, fits));
         outcome.map_err(|error| self.shared.exchange().fail_if_over(error))
     }
-}
 
-impl Connection {
     /// Sends a request and waits for its reply, which is no refusal.
     fn ask(
         &mut self,
@@ -417,29 +305,6 @@ impl Drop for Connection {
 /// When a wait that begins now has taken too long.
 fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-}
-
-/// The request that brings a part of a layer or an output into an image of a region.
-fn capture(
-    (subject, id): (CaptureSubject, u32),
-    (x, y): (i32, i32),
-    region: u32,
-    image: &ImageView,
-) -> Request<'static> {
-    let ImageView { width, height, .. } = *image;
-    Request::Capture(Capture {
-        subject,
-        id,
-        source: Pixels { x, y, width, height },
-        image: image.image(region),
-    })
-}
-
-/// A capture changes its region: what pictures show of that is copied before.
-fn save_if_captured(shared: &Shared, request: &Request<'_>, backing: &Backing) {
-    if matches!(request, Request::Capture(_)) && backing.is_marked() {
-        shared.save_pictures(backing);
-    }
 }
 
 /// What `fits` takes of a reply.

@@ -255,9 +255,11 @@ impl Exchange {
         let mut unsent = Vec::new();
         self.operations.retain_mut(|operation| {
             let outcome = operation.send_again(&mut self.link, welcome.mode);
-            outcome.map_err(|error| unsent.push((operation.ticket, error))).is_ok()
+            let keep = |error| unsent.push((operation.ticket, operation.is_wanted, error));
+            outcome.map_err(keep).is_ok()
         });
-        self.outcomes.extend(unsent.into_iter().map(|(ticket, error)| (ticket, Err(error))));
+        let unsent = unsent.into_iter().filter(|(_, is_wanted, _)| *is_wanted);
+        self.outcomes.extend(unsent.map(|(ticket, _, error)| (ticket, Err(error))));
         self.link.outputs_changed();
         self.watch.notify();
         // What goes wrong here is found by who asks next, or by the keeper.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use blitd_protocol::error::ErrorCode;
 use blitd_protocol::request::{Entry, MAX_CARRIED, Request};
 use blitd_protocol::transport::Endpoint;
-use blitd_protocol::value::{CaptureSubject, Memory, Mode};
+use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode};
 
 use super::{Asked, Peer, done, refused};
 use crate::{
@@ -330,6 +330,44 @@ fn an_inline_draw_is_sent_again_with_all_of_its_pixels() {
     };
     assert!(first.iter().all(|&byte| byte == 3));
     assert_eq!(lent.wait(&mut connection).unwrap().0.len(), 120_000);
+}
+
+#[test]
+fn a_dmabuf_is_lent_again_also_for_a_picture_that_outlives_it() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let file = || std::fs::File::open("/dev/null").unwrap().into();
+    let (layer, mut region) = answered(&mut connection, &mut peer, 2, |connection| {
+        let layer = connection.create_layer(&options()).unwrap();
+        (layer, connection.lend_dmabuf(file(), 4096, Access::Read).unwrap())
+    });
+    let id = region.id();
+    answered(&mut connection, &mut peer, 1, |connection| {
+        connection.draw(&layer, &mut region, &draw()).unwrap();
+    });
+    let mut region = Some(region);
+    for is_destroyed in [false, true] {
+        drop(peer);
+        peer = place.welcome(Mode::Shared);
+        let asked = restored(&mut peer);
+        let descriptors: Vec<_> = asked.iter().map(|asked| asked.descriptors.len()).collect();
+        let requests: Vec<_> = asked.iter().map(|asked| &asked.request).collect();
+        match requests.as_slice() {
+            [Request::RegionCreate(create), _, Request::Draw(draw), _] if !is_destroyed => {
+                assert_eq!((create.region, create.memory, create.access), (id, Memory::Dmabuf, Access::Read));
+                assert_eq!((draw.image.planes[0].region, descriptors[0]), (id, 1));
+            }
+            [_, Request::RegionCreate(create), Request::Draw(_), Request::RegionDestroy { region }, _] => {
+                assert!(
+                    is_destroyed && create.memory == Memory::Dmabuf && *region == id && descriptors[1] == 1
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        if let Some(region) = region.take() {
+            answered(&mut connection, &mut peer, 1, |connection| connection.destroy_region(region).unwrap());
+        }
+    }
 }
 
 #[test]
