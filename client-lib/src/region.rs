@@ -14,6 +14,7 @@ use memmap2::MmapMut;
 
 use crate::error::Error;
 use crate::exchange::Shared;
+use crate::inline::Ranges;
 use crate::memory;
 
 /// Memory that the daemon draws from and captures into.
@@ -194,16 +195,22 @@ impl Backing {
         self.file.try_clone().map(OwnedFd::from).map_err(failed)
     }
 
-    /// Bytes of a memfd, which must be inside it.
-    pub(crate) fn read(&self, range: &Range<usize>) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; range.len()];
-        self.file.read_exact_at(&mut bytes, range.start as u64).map_err(failed("reading"))?;
-        Ok(bytes)
+    /// Puts bytes of a memfd, which must be inside it, behind those in `bytes`.
+    pub(crate) fn read_ranges(&self, ranges: &Ranges, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        bytes.reserve_exact(ranges.length());
+        ranges.iter().try_for_each(|range| self.read(range, bytes))
+    }
+
+    /// Puts bytes of a memfd, which must be inside it, behind those in `bytes`.
+    pub(crate) fn read(&self, range: &Range<usize>, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let start = bytes.len();
+        bytes.resize(start + range.len(), 0);
+        self.file.read_exact_at(&mut bytes[start..], range.start as u64).map_err(failed("reading a region"))
     }
 
     /// Puts bytes into a memfd.
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all_at(bytes, offset as u64).map_err(failed("writing"))
+        self.file.write_all_at(bytes, offset as u64).map_err(failed("writing a region"))
     }
 }
 

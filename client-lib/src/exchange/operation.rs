@@ -172,10 +172,8 @@ impl Sender<'_> {
         if ranges.length() > MAX_CARRIED {
             return self.write_and(&ranges, &Request::Draw(draw.clone()), backing);
         }
-        let mut pixels = Vec::with_capacity(ranges.length());
-        for range in ranges.iter() {
-            pixels.extend(backing.read(range)?);
-        }
+        let mut pixels = Vec::new();
+        backing.read_ranges(&ranges, &mut pixels)?;
         self.one(&Request::Draw(inline::carrying(draw, &image, area, Cow::Owned(pixels))))
     }
 
@@ -191,7 +189,9 @@ impl Sender<'_> {
         let region = backing.create().region;
         let (mut first, mut left) = (None, 1);
         for piece in ranges.pieces() {
-            let bytes = Cow::Owned(backing.read(&piece)?);
+            let mut bytes = Vec::with_capacity(piece.len());
+            backing.read(&piece, &mut bytes)?;
+            let bytes = Cow::Owned(bytes);
             let serial = self.queue(&Request::RegionWrite { region, offset: piece.start as u64, bytes })?;
             first.get_or_insert(serial);
             left += 1;

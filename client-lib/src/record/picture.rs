@@ -35,6 +35,9 @@ pub(crate) struct Picture {
     parts: Vec<Part>,
     /// How many bytes its parts carry.
     carried: u64,
+    /// Room for the next copy, of one that is covered: a program that paints its one region again and again needs it
+    /// each time.
+    spare: Vec<u8>,
     /// What is there is not known, and will not be before all of it is drawn anew.
     is_lost: bool,
     /// The region into which the layer is being captured, in place of the parts.
@@ -90,19 +93,25 @@ impl Part {
         }
     }
 
-    /// Copies what it draws out of its region.
-    fn save(&mut self) -> Result<(), Error> {
+    /// Copies what it draws out of its region, to `room`.
+    fn save(&mut self, mut room: Vec<u8>) -> Result<(), Error> {
         let Self::Draw(draw, from @ Some(_)) = self else { return Ok(()) };
         let Some(backing) = from.take() else { return Ok(()) };
         let area = inline::needed(draw);
         let mut ranges = Ranges::default();
         let image = ranges.add(&draw.image, area, backing.size())?;
-        let mut pixels = Vec::with_capacity(ranges.length());
-        for range in ranges.iter() {
-            pixels.extend(backing.read(range)?);
-        }
-        **draw = inline::carrying(draw, &image, area, Cow::Owned(pixels));
+        room.clear();
+        backing.read_ranges(&ranges, &mut room)?;
+        **draw = inline::carrying(draw, &image, area, Cow::Owned(room));
         Ok(())
+    }
+
+    /// The memory of what it carries.
+    fn into_room(self) -> Vec<u8> {
+        match self {
+            Self::Draw(draw, None) => draw.carried.into_owned(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -114,6 +123,7 @@ impl Picture {
             format: Format::from_fourcc(layer.fourcc).unwrap_or(Format::Argb8888),
             parts: Vec::new(),
             carried: 0,
+            spare: Vec::new(),
             is_lost: false,
             capture: None,
         }
@@ -128,16 +138,15 @@ impl Picture {
     pub(crate) fn add(&mut self, part: Part) {
         let Some(area) = part.destination(self.bounds) else { return };
         if part.replaces() {
+            // What is drawn again and again is always the last.
+            let covers = |last: &Part| last.destination(self.bounds).is_some_and(|last| area.contains(last));
+            while self.parts.last().is_some_and(covers) {
+                let Some(covered) = self.parts.pop() else { break };
+                self.carried -= covered.carried();
+                self.spare = covered.into_room();
+            }
             if area.contains(self.bounds) {
                 self.clear();
-            }
-            // What is drawn again and again is always the last.
-            while self
-                .parts
-                .last()
-                .is_some_and(|last| last.destination(self.bounds).is_some_and(|last| area.contains(last)))
-            {
-                self.carried -= self.parts.pop().map_or(0, |part| part.carried());
             }
         }
         if !part.is_plain() {
@@ -248,7 +257,7 @@ impl Picture {
         }
         self.thin();
         for part in self.parts.iter_mut().filter(|part| part.backing(region).is_some()) {
-            if part.save().is_err() {
+            if part.save(std::mem::take(&mut self.spare)).is_err() {
                 return self.forget();
             }
         }

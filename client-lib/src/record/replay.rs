@@ -64,9 +64,12 @@ impl Record {
             for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
-                    Part::Draw(draw, None) => {
-                        replay.pieces(draw, &|range| Ok(draw.carried[range].to_vec()))?
-                    }
+                    Part::Draw(draw, None) => replay.pieces(draw, &|ranges, pixels| {
+                        ranges
+                            .iter()
+                            .for_each(|range| pixels.extend_from_slice(&draw.carried[range.clone()]));
+                        Ok(())
+                    })?,
                     Part::Draw(draw, Some(backing)) => {
                         let is_there = self.regions.get(&backing.id()).is_some_and(|it| it.refusal.is_none());
                         replay.draw(draw, backing, is_there)?;
@@ -117,14 +120,14 @@ impl Replay<'_> {
         if is_there && self.mode == Mode::Shared {
             return self.ask(&request, Asked::Picture);
         }
-        self.pieces(draw, &|range| backing.read(&range))
+        self.pieces(draw, &|ranges, pixels| backing.read_ranges(ranges, pixels))
     }
 
     /// A draw from memory here, in as many messages as it takes to carry the pixels.
     fn pieces(
         &mut self,
         draw: &Draw<'static>,
-        read: &dyn Fn(std::ops::Range<usize>) -> Result<Vec<u8>, Error>,
+        read: &dyn Fn(&Ranges, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let [left, top, width, height] =
             [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
@@ -147,29 +150,22 @@ impl Replay<'_> {
                     height: size[1],
                 };
                 let piece = Draw { source, destination, carried: Cow::Borrowed(&[]), ..*draw };
-                let area = Rectangle::from_edges(
-                    (left + x) as i32,
-                    (top + y) as i32,
-                    (left + x + size[0]) as i32,
-                    (top + y + size[1]) as i32,
-                );
+                let area =
+                    Rectangle::from_size(size[0], size[1]).translated((left + x) as i32, (top + y) as i32);
+                let area = area.unwrap_or_default();
                 let mut ranges = Ranges::default();
                 let image = ranges.add(&draw.image, area, u64::MAX)?;
                 let mut pixels = Vec::with_capacity(ranges.length());
-                for range in ranges.iter() {
-                    pixels.extend(read(range.clone())?);
-                }
+                read(&ranges, &mut pixels)?;
                 let request = inline::carrying(&piece, &image, area, Cow::Owned(pixels));
                 self.ask(&Request::Draw(request), Asked::Picture)?;
             }
             self.link.flush()?;
             if self.link.unsent() > AHEAD
-                && let Some((last, _)) = self.asked.back()
+                && let Some((last, _)) = self.asked.pop_back()
             {
-                let last = *last;
-                let reply = self.reply(last)?;
-                drop(reply);
-                self.asked.pop_back();
+                // Pieces that are refused are left out, like any other part.
+                self.reply(last)?;
             }
         }
         Ok(())
