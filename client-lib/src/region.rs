@@ -99,7 +99,8 @@ impl Region {
     /// Copies what pictures show of it, before it changes.
     fn save_pictures(&self) {
         if self.backing.is_marked() {
-            self.shared.save_pictures(&self.backing);
+            let mapped = self.memory.as_ref().map(|_| self.bytes());
+            self.shared.save_pictures(&self.backing, mapped);
         }
     }
 

@@ -148,6 +148,6 @@ pub(super) fn capture(
 /// A capture changes its region: what pictures show of that is copied before.
 pub(super) fn save_if_captured(shared: &Shared, request: &Request<'_>, backing: &Backing) {
     if matches!(request, Request::Capture(_)) && backing.is_marked() {
-        shared.save_pictures(backing);
+        shared.save_pictures(backing, None);
     }
 }

@@ -192,10 +192,10 @@ impl Shared {
         self.exchange().why = error.to_string();
     }
 
-    /// Copies what pictures show of a region that is about to change.
-    pub(crate) fn save_pictures(&self, backing: &Backing) {
+    /// Copies what pictures show of a region that is about to change, whose memory is `mapped` if that is at hand.
+    pub(crate) fn save_pictures(&self, backing: &Backing, mapped: Option<&[u8]>) {
         if let Some(mut record) = self.record() {
-            record.save(backing);
+            record.save(backing, mapped);
         }
     }
 

@@ -115,9 +115,9 @@ impl Record {
         }
     }
 
-    /// Copies what pictures show of a region that is about to change.
-    pub(crate) fn save(&mut self, backing: &Backing) {
-        self.pictures().for_each(|(_, picture)| picture.save(backing.id()));
+    /// Copies what pictures show of a region that is about to change, whose memory is `mapped` if that is at hand.
+    pub(crate) fn save(&mut self, backing: &Backing, mapped: Option<&[u8]>) {
+        self.pictures().for_each(|(_, picture)| picture.save(backing.id(), mapped));
         backing.unmark();
     }
 

@@ -93,15 +93,18 @@ impl Part {
         }
     }
 
-    /// Copies what it draws out of its region, to `room`.
-    fn save(&mut self, mut room: Vec<u8>) -> Result<(), Error> {
+    /// Copies what it draws out of its region, whose memory is `mapped` if that is at hand, to `room`.
+    fn save(&mut self, mapped: Option<&[u8]>, mut room: Vec<u8>) -> Result<(), Error> {
         let Self::Draw(draw, from @ Some(_)) = self else { return Ok(()) };
         let Some(backing) = from.take() else { return Ok(()) };
         let area = inline::needed(draw);
         let mut ranges = Ranges::default();
         let image = ranges.add(&draw.image, area, backing.size())?;
         room.clear();
-        backing.read_ranges(&ranges, &mut room)?;
+        match mapped {
+            Some(bytes) => ranges.iter().for_each(|range| room.extend_from_slice(&bytes[range.clone()])),
+            None => backing.read_ranges(&ranges, &mut room)?,
+        }
         **draw = inline::carrying(draw, &image, area, Cow::Owned(room));
         Ok(())
     }
@@ -250,14 +253,14 @@ impl Picture {
         self.add(Part::Draw(Box::new(draw), Some(Arc::clone(backing))));
     }
 
-    /// Copies what it shows of a region that is about to change.
-    pub(crate) fn save(&mut self, region: u32) {
+    /// Copies what it shows of a region that is about to change, whose memory is `mapped` if that is at hand.
+    pub(crate) fn save(&mut self, region: u32, mapped: Option<&[u8]>) {
         if !self.parts.iter().any(|part| part.backing(region).is_some()) {
             return;
         }
         self.thin();
         for part in self.parts.iter_mut().filter(|part| part.backing(region).is_some()) {
-            if part.save(std::mem::take(&mut self.spare)).is_err() {
+            if part.save(mapped, std::mem::take(&mut self.spare)).is_err() {
                 return self.forget();
             }
         }
@@ -276,7 +279,7 @@ impl Picture {
             .sum();
         let is_kept = backing.size() >= KEPT_WHOLE && shown >= backing.size() / 2;
         if !is_kept && !backing.is_dmabuf() {
-            self.save(region);
+            self.save(region, None);
         }
     }
 }
@@ -354,7 +357,7 @@ mod tests {
             let part = Part::Draw(Box::new(draw), from);
             picture.add(part);
         }
-        picture.save(backing.id());
+        picture.save(backing.id(), None);
         assert!(!picture.wants_capture(), "one copy is not too much: {}", picture.carried);
         let ids: Vec<u32> = picture
             .parts
@@ -363,7 +366,7 @@ mod tests {
                 |part| if let Part::Draw(_, Some(backing)) = part { Some(backing.id()) } else { None },
             )
             .collect();
-        ids.into_iter().for_each(|id| picture.save(id));
+        ids.into_iter().for_each(|id| picture.save(id, None));
         assert!(picture.wants_capture(), "three are: {}", picture.carried);
         let capture = picture.begin_capture(1, 5);
         assert_eq!((capture.source.width, capture.image.width), (1000, 1000));

@@ -64,7 +64,7 @@ impl Record {
             for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
-                    Part::Draw(draw, None) => replay.pieces(draw, &|ranges, pixels| {
+                    Part::Draw(draw, None) => replay.pieces(draw, |ranges, pixels| {
                         ranges
                             .iter()
                             .for_each(|range| pixels.extend_from_slice(&draw.carried[range.clone()]));
@@ -120,14 +120,14 @@ impl Replay<'_> {
         if is_there && self.mode == Mode::Shared {
             return self.ask(&request, Asked::Picture);
         }
-        self.pieces(draw, &|ranges, pixels| backing.read_ranges(ranges, pixels))
+        self.pieces(draw, |ranges, pixels| backing.read_ranges(ranges, pixels))
     }
 
     /// A draw from memory here, in as many messages as it takes to carry the pixels.
     fn pieces(
         &mut self,
         draw: &Draw<'static>,
-        read: &dyn Fn(&Ranges, &mut Vec<u8>) -> Result<(), Error>,
+        read: impl Fn(&Ranges, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let [left, top, width, height] =
             [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
