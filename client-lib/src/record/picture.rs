@@ -255,16 +255,27 @@ impl Picture {
 
     /// Copies what it shows of a region that is about to change, whose memory is `mapped` if that is at hand.
     pub(crate) fn save(&mut self, region: u32, mapped: Option<&[u8]>) {
-        if !self.parts.iter().any(|part| part.backing(region).is_some()) {
-            return;
-        }
-        self.thin();
-        for part in self.parts.iter_mut().filter(|part| part.backing(region).is_some()) {
-            if part.save(mapped, std::mem::take(&mut self.spare)).is_err() {
+        let bounds = self.bounds;
+        let mut place = 0;
+        while let Some(part) = self.parts.get(place) {
+            let Some(area) = part.backing(region).and_then(|_| part.destination(bounds)) else {
+                place += 1;
+                continue;
+            };
+            let covers = |part: &Part| {
+                part.replaces() && part.destination(bounds).is_some_and(|cover| cover.contains(area))
+            };
+            if self.parts[place + 1..].iter().any(covers) {
+                self.parts.remove(place);
+                continue;
+            }
+            let room = std::mem::take(&mut self.spare);
+            if self.parts[place].save(mapped, room).is_err() {
                 return self.forget();
             }
+            self.carried += self.parts[place].carried();
+            place += 1;
         }
-        self.carried = self.parts.iter().map(Part::carried).sum();
     }
 
     /// A region has ended: what is shown of it is kept, by a copy or by its memory.
@@ -344,6 +355,25 @@ mod tests {
         assert!(picture.parts().is_empty(), "what is behind it is not known");
         picture.add(fill(1, Operator::Source, 1001));
         assert_eq!(picture.parts().len(), 1);
+    }
+
+    #[test]
+    fn what_is_drawn_in_turns_stays_little() {
+        let (mut picture, _backing) = shown((100, 100), 40_000);
+        for round in 0..3 * MOST_PARTS as i32 {
+            let destination = Pixels { x: round % 3 * 200, y: 500, width: 10, height: 10 };
+            let operator = Operator::Source;
+            picture.add(Part::Fill(Fill { layer: 1, colour: round as u32, operator, destination }));
+            assert!(!picture.wants_capture(), "{} parts after {round}", picture.parts().len());
+        }
+        picture.thin();
+        let colours: Vec<_> = picture
+            .parts()
+            .iter()
+            .filter_map(|part| if let Part::Fill(fill) = part { Some(fill.colour) } else { None })
+            .collect();
+        let last = 3 * MOST_PARTS as u32;
+        assert_eq!((picture.parts().len(), colours), (4, vec![last - 3, last - 2, last - 1]));
     }
 
     #[test]
