@@ -160,7 +160,7 @@ impl Program {
     /// Lends two regions in turn, several draws from each, and paints one while the other is lent.
     fn pipeline(&mut self, regions: &mut Vec<Region>) {
         let mut lent = Vec::new();
-        for mut region in regions.drain(..).collect::<Vec<_>>() {
+        for mut region in std::mem::take(regions) {
             self.paint(&mut region);
             let places: Vec<_> = (0..4).map(|_| self.place()).collect();
             let draws = places.iter().map(|at| (&self.layer, draw_at(*at)));
