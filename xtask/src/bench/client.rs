@@ -14,7 +14,6 @@ use blitd_client::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::command::{Answer, Command, Scene};
-use super::pipeline::Pipeline;
 use super::scenes::{BATCH, PAUSE};
 use crate::tools::TaskError;
 
@@ -101,14 +100,9 @@ pub(super) fn nanoseconds(time: Duration) -> u64 {
 }
 
 struct Client {
-    socket: PathBuf,
     connection: Connection,
-    priority: Priority,
-    size: (u32, u32),
     layer: Layer,
     region: Region,
-    /// Made when it is first needed.
-    pipeline: Option<Pipeline>,
 }
 
 impl Client {
@@ -124,14 +118,13 @@ impl Client {
         for (pixel, index) in region.pixels_mut().iter_mut().zip(0_u32..) {
             *pixel = index.wrapping_mul(2_654_435_761) & 0x00ff_ffff;
         }
-        let (socket, size) = (arguments.socket.clone(), (width, height));
-        Ok(Self { socket, connection, priority, size, layer, region, pipeline: None })
+        Ok(Self { connection, layer, region })
     }
 
     /// Fails where pixels do not come where they should.
     fn check(&mut self, hidden: bool) -> Result<(), TaskError> {
         let image = ImageView::packed(SAMPLE, SAMPLE, Format::Xrgb8888);
-        let Self { connection, layer, region, .. } = self;
+        let Self { connection, layer, region } = self;
         connection.draw(layer, region, &Draw::new(image))?;
         connection.sync(0)?;
         let mut copy = connection.create_region((SAMPLE * SAMPLE * 4) as usize)?;
@@ -155,9 +148,6 @@ impl Client {
 
     fn obey(&mut self, command: &Command) -> Result<Answer, TaskError> {
         let image = ImageView::packed(command.width, command.height, Format::Xrgb8888);
-        if command.scene == Scene::Pipeline && self.pipeline.is_none() {
-            self.pipeline = Some(Pipeline::open(&self.socket, self.size, self.priority, &image)?);
-        }
         let frames = self.frames()?;
         let begun = Instant::now();
         let times = self.measure(command, image)?;
@@ -169,7 +159,7 @@ impl Client {
     }
 
     fn measure(&mut self, command: &Command, image: ImageView) -> Result<Vec<u64>, TaskError> {
-        let Self { connection, layer, region, pipeline, .. } = self;
+        let Self { connection, layer, region } = self;
         let draw = Draw::new(image);
         match command.scene {
             Scene::Draw => timed(command.amount, || {
@@ -196,10 +186,24 @@ impl Client {
                     Ok(None)
                 })
             }
-            Scene::Pipeline => match pipeline {
-                Some(pipeline) => timed(command.amount, || pipeline.draw().map(|()| None)),
-                None => Ok(Vec::new()),
-            },
+            Scene::Pipeline => {
+                let draws: Vec<_> = (0..BATCH).map(|index| (&*layer, place(image, index))).collect();
+                // Lending moves a region, so it is one of its own.
+                let bytes = BATCH as usize * image.stride as usize * image.height as usize;
+                let mut home = Some(connection.create_region(bytes)?);
+                let times = timed(command.amount, || {
+                    let Some(region) = home.take() else { return Ok(None) };
+                    let lent = connection.lend_draws(region, draws.iter().copied()).map_err(Error::from)?;
+                    let (region, receipts) = lent.wait(connection).map_err(Error::from)?;
+                    home = Some(region);
+                    receipts.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    Ok(None)
+                });
+                if let Some(region) = home {
+                    connection.destroy_region(region)?;
+                }
+                times
+            }
             Scene::Probe => {
                 let mut random = Random(1);
                 (0..command.amount)

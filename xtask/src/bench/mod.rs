@@ -11,7 +11,6 @@ mod draws;
 pub(crate) mod echo;
 mod flood;
 mod machine;
-mod pipeline;
 mod placement;
 mod report;
 mod scenes;
