@@ -28,8 +28,11 @@ pub const MAX_LENGTH: usize = MAX_CARRIED + 4096;
 /// The most descriptors that a header may state.
 pub const MAX_DESCRIPTORS: u8 = 4;
 
-/// What a buffer begins with, and returns to when it is empty.
+/// What a buffer begins with, and returns to when it is empty and has grown beyond [`KEPT_BUFFER`].
 const SMALL_BUFFER: usize = 4096;
+
+/// What a buffer keeps when it is empty: who sends batches sends more of them.
+const KEPT_BUFFER: usize = 32 * 1024;
 
 /// Bytes of the header that say how long the message is and how many descriptors it has.
 const PREFIX: usize = 8;
@@ -118,7 +121,7 @@ impl<D> Framing<D> {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            if self.buffer.len() != SMALL_BUFFER {
+            if self.buffer.is_empty() || self.buffer.len() > KEPT_BUFFER {
                 self.buffer = vec![0; SMALL_BUFFER];
             }
         } else {

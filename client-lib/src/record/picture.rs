@@ -118,6 +118,23 @@ impl Part {
     }
 }
 
+/// Adds a rectangle, as one with those beside it that make a rectangle with it: tiles become one, and what they cover is
+/// soon found.
+fn cover(covers: &mut Vec<Rectangle>, mut area: Rectangle) {
+    while let Some(beside) = covers.iter().rposition(|other| makes_one(*other, area)) {
+        area = area.union(covers.swap_remove(beside));
+    }
+    covers.push(area);
+}
+
+/// Whether two rectangles are a rectangle together.
+fn makes_one(a: Rectangle, b: Rectangle) -> bool {
+    let touches = |a: (i32, i32), b: (i32, i32)| a.0 <= b.1 && b.0 <= a.1;
+    let (across, down) = (|r: Rectangle| (r.left(), r.right()), |r: Rectangle| (r.top(), r.bottom()));
+    (across(a) == across(b) && touches(down(a), down(b)))
+        || (down(a) == down(b) && touches(across(a), across(b)))
+}
+
 impl Picture {
     /// That of a new layer: all of its pixels are 0.
     pub(crate) fn new(layer: &LayerCreate) -> Self {
@@ -176,7 +193,7 @@ impl Picture {
         self.is_lost = true;
     }
 
-    /// Leaves out what is covered by a single later part.
+    /// Leaves out what later parts cover: one of them, or several that make a rectangle together.
     fn thin(&mut self) {
         let mut covers: Vec<Rectangle> = Vec::new();
         let mut kept: Vec<Part> = Vec::with_capacity(self.parts.len());
@@ -186,7 +203,7 @@ impl Picture {
                 continue;
             }
             if part.replaces() {
-                covers.push(area);
+                cover(&mut covers, area);
             }
             kept.push(part);
         }

@@ -40,8 +40,10 @@ struct Target {
     stale: Area,
     /// How many bytes of it there are.
     refreshed: u64,
-    /// What the operations change.
+    /// What the operations change, but for what is in `replaced`.
     drawn: Area,
+    /// What the operations replace, as far as that takes few rectangles.
+    replaced: Area,
     draws: u64,
 }
 
@@ -162,18 +164,24 @@ impl Paint {
                 *left = left.saturating_sub(if is_new { STORAGE_COST } else { 0 });
             }
             if let Some(target) = self.targets.iter_mut().find(|target| target.layer == key) {
-                // Both may hold more than they must, and are kept short: a batch of stripes across stripes would
-                // make tens of thousands of rectangles.
-                target.drawn.add(operation.pixels());
-                target.drawn.limit(MOST_RECTANGLES);
+                // Areas are kept short: a batch of stripes across stripes would make tens of thousands of rectangles.
+                // What is drawn may hold more than it must, and what is replaced less.
                 target.draws += 1;
-                if operation.replaces() && target.stale.rectangles().len() < MOST_RECTANGLES {
-                    target.stale.subtract(operation.pixels());
+                if operation.replaces() && target.replaced.rectangles().len() < MOST_RECTANGLES {
+                    target.replaced.add(operation.pixels());
+                } else {
+                    target.drawn.add(operation.pixels());
+                    target.drawn.limit(MOST_RECTANGLES);
                 }
             }
             *left = left.saturating_sub(LOOK_COST);
         }
         for target in &mut self.targets {
+            for replaced in target.replaced.rectangles() {
+                target.stale.subtract(*replaced);
+                target.drawn.add(*replaced);
+                target.drawn.limit(MOST_RECTANGLES);
+            }
             target.refreshed = target.stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
             stage.scene.spoil_spare(target.layer, &target.drawn);
         }
@@ -262,6 +270,7 @@ fn target(key: LayerKey, stage: &mut Stage<'_>) -> Result<Option<Target>, WorkEr
         stale: spare.stale.clone(),
         refreshed: 0,
         drawn: Area::default(),
+        replaced: Area::default(),
         draws: 0,
     }))
 }
