@@ -118,8 +118,8 @@ fn unsafe_code_is_where_the_design_puts_it() {
     let has_unsafe =
         |text: &str| text.contains("unsafe {") || text.contains("unsafe fn") || text.contains("unsafe impl");
     for (path, text) in texts("src") {
-        // The ioctls of a VT, for which no library has safe calls; and a member of a union, which the library that
-        // allocates buffers hands out.
+        // The ioctls of a VT, for which no library has safe calls; and the functions of GBM, which is loaded when
+        // it is needed.
         let alone = [Path::new("session/vt.rs"), Path::new("display/kms/gbm.rs")];
         if has_unsafe(&text) && !alone.contains(&path.as_path()) {
             assert_eq!(room(&path).map(|(_, room)| room), Some("memory"), "{}", path.display());

@@ -31,6 +31,19 @@ fn blitd(name: &str) -> Command {
     command
 }
 
+/// Runs blitd until it listens, and takes the only warning until then.
+fn warned(command: &mut Command) -> String {
+    let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut until_listening: Vec<String> = said.take_while(|line| !line.contains("listening on")).collect();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let warnings = until_listening.iter().filter(|line| line.contains("WARN")).count();
+    assert_eq!(warnings, 1, "{until_listening:?}");
+    until_listening.retain(|line| line.contains("WARN"));
+    until_listening.remove(0)
+}
+
 /// The card with this driver.
 fn card(driver: &str) -> PathBuf {
     let cards = fs::read_dir("/sys/class/drm").unwrap().flatten().map(|entry| entry.file_name());
@@ -97,16 +110,26 @@ fn another_master() {
 #[test]
 fn no_such_mode() {
     let _card = CARD.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut command = blitd("mode");
-    command.args(["--mode", "123x45"]).stderr(Stdio::piped());
-    let mut daemon = command.spawn().unwrap();
-    let said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let until_listening: Vec<String> = said.take_while(|line| !line.contains("listening on")).collect();
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    let warnings: Vec<&String> = until_listening.iter().filter(|line| line.contains("WARN")).collect();
-    assert_eq!(warnings.len(), 1, "{until_listening:?}");
+    let warning = warned(blitd("mode").args(["--mode", "123x45"]));
     for part in ["Virtual-1 has no mode 123x45 and shows 1024x768@", "ask for one of ", "640x480@"] {
-        assert!(warnings[0].contains(part), "{}", warnings[0]);
+        assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[test]
+fn no_library_for_its_buffers() {
+    let _card = CARD.lock().unwrap_or_else(PoisonError::into_inner);
+    let configuration = socket("gbm.toml");
+    fs::write(&configuration, "[kms]\nbuffers = \"gbm\"\n").unwrap();
+    let script = format!(
+        "for library in /usr/lib/*/libgbm.so.1; do mount --bind /dev/null $library || exit; done
+        exec {BLITD} --backend kms --socket {} --config {}",
+        socket("gbm").display(),
+        configuration.display()
+    );
+    let warning = warned(Command::new("unshare").args(["--mount", "sh", "-c", &script]));
+    let card = card("vkms").display().to_string();
+    for part in [&card, "libgbm.so.1: ", "install Mesa's libgbm", "[kms] buffers = \"dumb\""] {
+        assert!(warning.contains(part), "{warning}");
     }
 }

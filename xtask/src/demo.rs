@@ -7,7 +7,6 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::setup::{GBM, ensure};
 use crate::tools::{Daemon, Process, TaskError, build_release, folder, run as run_command};
 
 /// The packages whose programs it takes.
@@ -35,7 +34,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
     if arguments.in_guest {
         return vm::run_in_guest(arguments);
     }
-    ensure(&GBM)?;
     if arguments.vm {
         return vm::run(arguments);
     }

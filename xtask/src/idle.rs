@@ -8,7 +8,6 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::setup::{GBM, ensure};
 use crate::tools::{Daemon, TaskError, build_release, folder};
 
 /// What an idle daemon may have of its own above its pixels, in KiB.
@@ -36,7 +35,6 @@ impl Default for Arguments {
 
 /// Fails where the daemon wakes up, or has more memory than it should.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
-    ensure(&GBM)?;
     let programs = build_release(&["blitd", "blitctl"])?;
     let daemon = Daemon::start(&programs, &folder("idle")?, None)?;
     // Somebody has been there and has gone: that must leave nothing behind.

@@ -32,16 +32,10 @@ pub(crate) const PYTHON: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "python3"],
 };
 
-/// The library that a card's buffers can come from: the only one that blitd is linked with.
+/// The library that a card's buffers can come from, and its driver for cards that cannot draw, for tests.
 pub(crate) const GBM: Tool = Tool {
-    probe: &["sh", "-c", "test -e \"$(cc -print-file-name=libgbm.so)\""],
-    install: &["apt-get", "install", "-y", "--no-install-recommends", "libgbm-dev"],
-};
-
-/// The driver of that library for cards that cannot draw, for tests.
-pub(crate) const GBM_DRIVER: Tool = Tool {
-    probe: &["sh", "-c", "ls /usr/lib/*/dri/kms_swrast_dri.so"],
-    install: &["apt-get", "install", "-y", "--no-install-recommends", "libgl1-mesa-dri"],
+    probe: &["sh", "-c", "ls /usr/lib/*/libgbm.so.1 /usr/lib/*/dri/kms_swrast_dri.so"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libgbm1", "libgl1-mesa-dri"],
 };
 
 /// A shell for guests, which needs no library.

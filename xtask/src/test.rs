@@ -2,13 +2,13 @@
 
 use crate::idle;
 use crate::qemu;
-use crate::setup::{CLIPPY, GBM, GBM_DRIVER, PYTHON, RUSTFMT, ensure, has};
+use crate::setup::{CLIPPY, GBM, PYTHON, RUSTFMT, ensure, has};
 use crate::tools::{TaskError, cargo, run as run_command};
 use crate::vm;
 
 /// The cheap checks first, the tests last: their own summaries are the last lines.
 pub(crate) fn run() -> Result<(), TaskError> {
-    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM, &GBM_DRIVER] {
+    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM] {
         ensure(tool)?;
     }
     run_command(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
@@ -23,8 +23,6 @@ pub(crate) fn run() -> Result<(), TaskError> {
         "--deny",
         "warnings",
     ]))?;
-    // Without GBM no system library is needed.
-    run_command(&mut cargo(&["check", "--package", "blitd", "--no-default-features", "--locked"]))?;
     run_command(
         cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"),
     )?;

@@ -21,7 +21,7 @@ mod worker;
 
 use std::path::PathBuf;
 
-use crate::setup::{GBM, XCB, XVFB, ensure};
+use crate::setup::{XCB, XVFB, ensure};
 use crate::tools::{TaskError, build_release, folder};
 
 use command::Answer;
@@ -95,7 +95,7 @@ impl Bench {
 
 /// Measures and prints. Goals that are missed are results; what could not be measured is an error.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
-    for tool in [&GBM, &XVFB, &XCB] {
+    for tool in [&XVFB, &XCB] {
         ensure(tool)?;
     }
     let programs = build_release(&["blitd", "xtask"])?;

@@ -12,7 +12,7 @@ mod kernel;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::setup::{GBM, Tool, ensure};
+use crate::setup::{Tool, ensure};
 use crate::tools::{TaskError, cargo, run as run_command};
 
 /// Process 1 of a guest with services. Nothing of it runs on this machine.
@@ -70,7 +70,6 @@ fn run_test(name: &str, launcher: &str, options: &[&str], cargo_arguments: &[&st
 /// work the driver does on the guest's only CPU at each flip. The guest stays on one of this machine's CPUs, and goes before
 /// what else there is: to be moved in the middle of a frame costs that frame.
 pub(crate) fn frames() -> Result<(), TaskError> {
-    ensure(&GBM)?;
     prepare()?;
     // Without the right to go first, nice says so and starts it all the same.
     run_test("animation", "taskset --cpu-list 0 nice -n -10", &["--kernel", "vkms.nomap=1"], &["--release"])

@@ -2,7 +2,7 @@
 //!
 //! Dumb buffers, which nearly any driver has, are just that: linear, and mapped for as long as they are there. Linear
 //! buffers of GBM ([`super::gbm`]) are for drivers that have no dumb ones, or whose own are better; the library is
-//! opened when the first is asked for.
+//! loaded when the first is asked for.
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -63,8 +63,8 @@ impl Allocator {
             BufferChoice::Dumb => self.dumb(size),
             BufferChoice::Gbm => self.gbm(size),
             BufferChoice::Auto => self.dumb(size).or_else(|error| {
-                tracing::debug!("{error}");
-                self.gbm(size).map_err(|_| error)
+                tracing::info!("{error}: trying GBM");
+                self.gbm(size).inspect_err(|error| tracing::warn!("{error}")).map_err(|_| error)
             }),
         }
     }
@@ -103,10 +103,8 @@ impl Allocator {
     fn gbm(&mut self, size: (u32, u32)) -> Result<Buffer, KmsError> {
         let gbm = match self.gbm.take() {
             Some(gbm) => gbm,
-            None => gbm::Allocator::open(&self.device).map_err(|source| {
-                self.device
-                    .refused("opening GBM: take [kms] buffers = \"dumb\", or install its driver", source)
-            })?,
+            None => gbm::Allocator::open(&self.device)
+                .map_err(|source| KmsError::Gbm { path: self.device.path().into(), source })?,
         };
         let object = gbm.allocate(size).map_err(|source| self.refused("making a GBM buffer", size, source));
         self.gbm = Some(gbm);

@@ -7,9 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use drm::control::{Device as _, ResourceHandles, connector, plane, property};
-use drm::{ClientCapability, Device as _, DriverCapability, VblankWaitFlags, VblankWaitTarget};
+use drm::{ClientCapability, Device as _, VblankWaitFlags, VblankWaitTarget};
 use nix::libc;
 
+use super::gbm::GbmError;
 use super::select;
 
 /// Where the kernel's cards are.
@@ -58,6 +59,14 @@ pub enum KmsError {
         what: String,
         /// The kernel's words.
         source: io::Error,
+    },
+    /// It has no buffers of GBM.
+    #[error("{}: {source}", .path.display())]
+    Gbm {
+        /// The card.
+        path: PathBuf,
+        /// Why not.
+        source: GbmError,
     },
 }
 
@@ -152,8 +161,7 @@ impl Device {
             })?;
         let mut device = Self { file, path: path.into(), is_atomic: false };
         let drives = device.resource_handles().is_ok_and(|resources| !resources.crtcs().is_empty());
-        let has_dumb = device.get_driver_capability(DriverCapability::DumbBuffer).is_ok_and(|has| has > 0);
-        if !drives || !(has_dumb || cfg!(feature = "gbm")) {
+        if !drives {
             return Err(KmsError::NotKms { path: path.into() });
         }
         device.acquire()?;
