@@ -15,11 +15,15 @@ const USUAL: u64 = 8 * 1024 * 1024;
 /// measured, with 32 MiB of cache, stores past it won from a sixth of it on, by half as much again at a third.
 const PART: u64 = 6;
 
+/// What any largest cache has room for, in bytes: to know more takes reading a dozen files, which a daemon that has
+/// just started does not do before its first small draw.
+const SURELY: u64 = 64 * 1024;
+
 static LARGEST: LazyLock<u64> = LazyLock::new(|| largest(Path::new(CACHES)).unwrap_or(USUAL));
 
 /// Whether so many bytes, when they have been written, will not be found in the cache by who comes for them.
 pub fn is_too_small_for(bytes: u64) -> bool {
-    bytes > *LARGEST / PART
+    bytes > SURELY && bytes > *LARGEST / PART
 }
 
 /// The size in bytes of the largest cache of those that are described in a directory.
