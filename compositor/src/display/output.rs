@@ -53,6 +53,8 @@ impl Screen {
 struct Buffer {
     storage: Rc<Storage>,
     stale: Area,
+    /// Whether all of it shows the background, since the kernel has cleared it and nothing has been composed.
+    is_clear: bool,
 }
 
 /// One screen.
@@ -82,7 +84,9 @@ pub struct Output {
 impl Output {
     /// An output of these buffers, whose first frame has yet to be composed.
     pub fn new(id: OutputId, screen: Screen, clock: FrameClock, buffers: [Rc<Storage>; 2], now: u64) -> Self {
-        let buffer = |storage: Rc<Storage>| Buffer { stale: screen.bounds().into(), storage };
+        // Drivers need not clear their buffers. The top byte of a pixel does not matter.
+        let is_clear = screen.backend == Backend::Headless && screen.background << 8 == 0;
+        let buffer = |storage: Rc<Storage>| Buffer { stale: screen.bounds().into(), storage, is_clear };
         let [first, second] = buffers.map(buffer);
         Self {
             id,
@@ -168,9 +172,19 @@ impl Output {
         self.wants_frame() && self.clock.is_idle(now)
     }
 
-    /// What the next frame has to compose, on the buffer that is not on the glass.
+    /// What the next frame has to compose, on the buffer that is not on the glass. Where a clear one is to show its
+    /// background it stays as it is, and takes no memory: to have the kernel find it, page by page, takes several times
+    /// as long as to write it, just when a daemon's first client waits.
     pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
-        let stale = std::mem::take(&mut self.back.stale);
+        let mut stale = std::mem::take(&mut self.back.stale);
+        if std::mem::take(&mut self.back.is_clear) {
+            let mut covered = Area::default();
+            for pixels in snapshot.iter().flat_map(|layer| stale.within(layer.place)) {
+                covered.add(pixels);
+                covered.limit(MOST_RECTANGLES);
+            }
+            stale = covered;
+        }
         self.frame_generation = self.generation;
         self.shown_damage = std::mem::take(&mut self.changed);
         let turn = Turn { transform: self.screen.transform, size: self.screen.size() };
@@ -273,24 +287,68 @@ mod tests {
 
     use super::*;
     use crate::memory::helper::Helper;
+    use crate::work::Step;
+    use crate::work::compositions::Compositions;
 
-    #[test]
-    fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
+    /// A headless output of 20x10 pixels, turned so, with this background.
+    fn headless(transform: Transform, background: u32) -> Output {
         let screen = Screen {
-            name: Name::new("on its side"),
+            name: Name::new("headless-1"),
             backend: Backend::Headless,
             mode: (20, 10),
             refresh: 60_000,
-            transform: Transform::Rotate90,
+            transform,
             place: None,
-            background: 0xff00_0000,
+            background,
         };
-        assert_eq!(screen.size(), (10, 20));
         let unmapper = Helper::start().unwrap().unmapper();
         let buffer = || Rc::new(Storage::new(20, 10, Format::Xrgb8888, &unmapper).unwrap());
-        let mut output = Output::new(1, screen, FrameClock::paced(0, 60_000), [buffer(), buffer()], 0);
+        Output::new(1, screen, FrameClock::paced(0, 60_000), [buffer(), buffer()], 0)
+    }
+
+    /// Composes a frame, and says how many bytes of it were written.
+    fn compose(output: &mut Output, snapshot: Vec<Placed<Rc<Storage>>>) -> u64 {
+        let mut compositions = Compositions::default();
+        let composition = compositions.begin(output.frame(snapshot));
+        output.begin(composition);
+        let (step, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
+        assert_eq!(step, Step::Finished);
+        output.commit(0, bytes);
+        output.flip(u64::MAX);
+        bytes
+    }
+
+    #[test]
+    fn memory_that_is_black_already_is_not_made_black() {
+        let layer = || {
+            let unmapper = Helper::start().unwrap().unmapper();
+            let storage = Rc::new(Storage::new(4, 3, Format::Xrgb8888, &unmapper).unwrap());
+            let place = Rectangle::new(18, 2, 4, 3).unwrap();
+            vec![Placed { storage, place, opacity: 255, is_opaque: true }]
+        };
+        let mut output = headless(Transform::Identity, 0xff00_0000);
+        assert_eq!(compose(&mut output, Vec::new()), 0);
+        // The other buffer: of the layer, two columns are on the output.
+        output.damage_whole();
+        assert_eq!(compose(&mut output, layer()), 2 * 3 * 4);
+        for _ in 0..2 {
+            output.damage_whole();
+            assert_eq!(compose(&mut output, layer()), 20 * 10 * 4, "it is not clear any more");
+        }
+        assert_eq!(compose(&mut headless(Transform::Identity, 0xff00_0001), Vec::new()), 20 * 10 * 4);
+        let mut before = headless(Transform::Identity, 0xff00_0000);
+        before.screen.backend = Backend::Kms;
+        let buffers = [before.on_glass.storage, before.back.storage];
+        let mut output = Output::new(1, before.screen, before.clock, buffers, 0);
+        assert_eq!(compose(&mut output, Vec::new()), 20 * 10 * 4, "a driver need not clear its buffers");
+    }
+
+    #[test]
+    fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
+        let mut output = headless(Transform::Rotate90, 0xff00_0000);
+        assert_eq!(output.screen().size(), (10, 20));
         output.damage(Rectangle::new(1, 2, 3, 4).unwrap());
-        let mut compositions = crate::work::compositions::Compositions::default();
+        let mut compositions = Compositions::default();
         let frame = output.frame(Vec::new());
         output.begin(compositions.begin(frame));
         let (_, damage) = output.commit(0, 0);
