@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::tools::{Daemon, TaskError, build_release, folder};
 
 /// What an idle daemon may have of its own above its pixels, in KiB.
-const MOST_PRIVATE: u64 = 4096;
+const MOST_PRIVATE: u64 = 3072;
 
 /// How long is between two looks at a daemon that comes to rest.
 const PAUSE: Duration = Duration::from_millis(100);
