@@ -28,22 +28,68 @@ impl Rows {
     /// All rows must be readable at the source and writable at the target.
     pub(crate) unsafe fn copy(self, is_past_cache: bool) {
         // SAFETY: the caller's promise.
-        unsafe { if is_past_cache { self.each(past_cache) } else { self.each(through_cache) } }
-        if is_past_cache {
-            fence();
+        unsafe {
+            if is_past_cache {
+                self.copy_past_cache();
+            } else {
+                self.each(|source, target| source.copy_to(target, self.length));
+            }
         }
+    }
+
+    /// # Safety
+    /// As [`copy`](Self::copy).
+    unsafe fn copy_past_cache(self) {
+        // SAFETY: the caller's promise. Whoever has AVX has its stores, and every x86-64 has the others.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            if std::arch::is_x86_feature_detected!("avx") {
+                self.stream_by_avx();
+            } else {
+                self.each(|source, target| {
+                    past_cache(source, target, self.length, |a, b| line_by_sse2(a, b))
+                });
+            }
+            // These stores are in no order with others, and who is told that they are done might not see them.
+            std::arch::x86_64::_mm_sfence();
+        }
+        // SAFETY: the caller's promise.
+        #[cfg(not(target_arch = "x86_64"))]
+        unsafe {
+            self.each(|source, target| source.copy_to(target, self.length));
+        }
+    }
+
+    /// # Safety
+    /// As [`copy`](Self::copy), and the processor must have AVX.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx")]
+    unsafe fn stream_by_avx(self) {
+        use std::arch::x86_64::{__m256i, _mm256_loadu_si256, _mm256_stream_si256};
+
+        let line = |source: *const u8, target: *mut u8| {
+            let (source, target) = (source.cast::<__m256i>(), target.cast::<__m256i>());
+            // SAFETY: `past_cache` gives whole lines of both, and that of the target begins at a multiple of 64.
+            unsafe {
+                let halves = [_mm256_loadu_si256(source), _mm256_loadu_si256(source.add(1))];
+                _mm256_stream_si256(target, halves[0]);
+                _mm256_stream_si256(target.add(1), halves[1]);
+            }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.each(|source, target| past_cache(source, target, self.length, line)) };
     }
 
     /// # Safety
     /// As [`copy`](Self::copy), and `row` must touch nothing but the bytes that it is given.
     #[inline(always)]
-    unsafe fn each(self, row: unsafe fn(*const u8, *mut u8, usize)) {
+    unsafe fn each(self, row: impl Fn(*const u8, *mut u8)) {
         let (mut source, mut target) = (self.source, self.target);
         for left in (0..self.count).rev() {
-            // SAFETY: the caller's promise; beyond the last row there is none to go to.
-            unsafe {
-                row(source, target, self.length);
-                if left > 0 {
+            row(source, target);
+            if left > 0 {
+                // SAFETY: the caller's promise: there is one more row to go to.
+                unsafe {
                     source = source.add(self.source_stride);
                     target = target.add(self.target_stride);
                 }
@@ -52,54 +98,44 @@ impl Rows {
     }
 }
 
-/// # Safety
-/// `length` bytes must be readable at `source` and writable at `target`.
-#[inline(always)]
-unsafe fn through_cache(source: *const u8, target: *mut u8, length: usize) {
-    // SAFETY: the caller's promise. Views do not say that their memory is theirs alone, so rows may overlap.
-    unsafe { source.copy_to(target, length) };
-}
-
-/// # Safety
-/// As [`through_cache`].
+/// What the processor gathers before it writes: a line of the cache.
 #[cfg(target_arch = "x86_64")]
-unsafe fn past_cache(source: *const u8, target: *mut u8, length: usize) {
-    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+const LINE: usize = 64;
 
-    /// What the processor gathers before it writes: a line of the cache.
-    const LINE: usize = 64;
+/// Copies a row, whole lines of the target by `line`.
+///
+/// # Safety
+/// `length` bytes must be readable at `source` and writable at `target`, and `line` must copy a line.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn past_cache(source: *const u8, target: *mut u8, length: usize, line: impl Fn(*const u8, *mut u8)) {
     let head = target.align_offset(LINE).min(length);
-    let lines = (length - head) / LINE;
-    let tail = head + lines * LINE;
-    // SAFETY: the caller's promise: all offsets are below `length`. The stores are to multiples of 64.
+    let tail = head + (length - head) / LINE * LINE;
+    // SAFETY: the caller's promise: all offsets are at most `length`.
     unsafe {
         source.copy_to(target, head);
-        for line in 0..lines {
-            let at = head + line * LINE;
-            let (from, to) = (source.add(at).cast::<__m128i>(), target.add(at).cast::<__m128i>());
-            let line = [0, 1, 2, 3].map(|part| _mm_loadu_si128(from.add(part)));
-            for (part, value) in line.into_iter().enumerate() {
-                _mm_stream_si128(to.add(part), value);
-            }
+        let mut at = head;
+        while at < tail {
+            line(source.add(at), target.add(at));
+            at += LINE;
         }
         source.add(tail).copy_to(target.add(tail), length - tail);
     }
 }
 
+/// Copies a line.
+///
 /// # Safety
-/// As [`through_cache`].
-#[cfg(not(target_arch = "x86_64"))]
-unsafe fn past_cache(source: *const u8, target: *mut u8, length: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { through_cache(source, target, length) };
-}
+/// There must be a whole line to read at `source` and to write at `target`, which must be a multiple of 64.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn line_by_sse2(source: *const u8, target: *mut u8) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
 
-/// Stores past the cache are in no order with others, so whoever is told that they are done could not see them.
-fn fence() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every such processor has it.
-    unsafe {
-        std::arch::x86_64::_mm_sfence();
+    let (source, target) = (source.cast::<__m128i>(), target.cast::<__m128i>());
+    for quarter in 0..4 {
+        // SAFETY: the caller's promise: there are four quarters in a line.
+        unsafe { _mm_stream_si128(target.add(quarter), _mm_loadu_si128(source.add(quarter))) };
     }
 }
 
@@ -111,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ways_copy_the_rows_and_nothing_else(
+        fn all_ways_copy_the_rows_and_nothing_else(
             is_past_cache: bool, (source_at, target_at) in (0usize..70, 0usize..70),
             length in 0usize..400, count in 0usize..4, (more, less) in (0usize..70, 0usize..70),
         ) {
@@ -134,7 +170,14 @@ mod tests {
             };
             // SAFETY: both vectors have room for all rows.
             unsafe { rows.copy(is_past_cache) };
-            prop_assert_eq!(target, expected);
+            prop_assert_eq!(&target, &expected);
+            #[cfg(target_arch = "x86_64")]
+            {
+                target.fill(255);
+                // SAFETY: as above.
+                unsafe { rows.each(|source, target| past_cache(source, target, length, |a, b| line_by_sse2(a, b))) };
+                prop_assert_eq!(&target, &expected);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Frames and requests take slices in turns while both have something to do: a flood of requests of whatever
 //! priority does not keep the picture from changing, and a frame keeps no request waiting for longer than one slice.
+//! What comes and is more urgent than what is being done waits for no frame.
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
@@ -100,8 +101,10 @@ impl Server {
     /// Does one slice of work, if there is any.
     pub(super) fn slice(&mut self) -> bool {
         let turn = self.queue.next();
+        let urgency = turn.map_or(0, |turn| self.queue.urgency(turn.connection));
+        let is_more_urgent = urgency > std::mem::replace(&mut self.urgency, urgency);
         let is_composing = self.is_composing();
-        if is_composing && (self.frame_is_next || turn.is_none()) {
+        if is_composing && (turn.is_none() || (self.frame_is_next && !is_more_urgent)) {
             self.frame_is_next = false;
             self.frame_slice();
             return true;

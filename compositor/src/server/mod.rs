@@ -115,6 +115,8 @@ pub struct Server {
     replied: Vec<ConnectionId>,
     /// Whether the next slice is a frame's, if both a frame and a request wait for one.
     frame_is_next: bool,
+    /// How urgent the request is that was next in the turn before.
+    urgency: u32,
     /// Whether somebody came in or had something to say in this turn.
     heard: bool,
     stopping: bool,
@@ -223,6 +225,7 @@ impl Daemon {
             next_connection: 1,
             replied: Vec::new(),
             frame_is_next: false,
+            urgency: 0,
             heard: false,
             stopping: false,
             missed_outputs: false,
