@@ -11,6 +11,7 @@ use blitd_protocol::error::{ErrorCode, Refusal};
 use blitd_protocol::reply::kind::FIRST_PULSE;
 use blitd_protocol::reply::{Reply, ReplyError};
 use blitd_protocol::request::{Hello, Request, VERSION};
+use blitd_protocol::spin::{Pause, Spin};
 use blitd_protocol::transport::{Endpoint, Received, TransportError, Wait};
 use blitd_protocol::value::{Name, Priority};
 use nix::errno::Errno;
@@ -55,6 +56,8 @@ pub struct Link {
     pulses: VecDeque<Reply<'static>>,
     /// The socket's own limit (SO_RCVTIMEO) on how long receiving blocks.
     receive_limit: Option<Duration>,
+    spin: Spin,
+    start: Instant,
     closed: bool,
     /// The daemon's end of the stream has been seen.
     has_ended: bool,
@@ -78,6 +81,8 @@ impl Link {
             pending: BTreeMap::new(),
             pulses: VecDeque::new(),
             receive_limit: None,
+            spin: Spin::default(),
+            start: Instant::now(),
             closed: false,
             has_ended: false,
         };
@@ -211,9 +216,33 @@ impl Link {
             Wait::Return
         } else {
             self.limit_receiving(wait)?;
+            let received = self.look()?;
+            if received != Received::Nothing {
+                return Ok(received);
+            }
             Wait::Block
         };
-        Ok(self.endpoint.receive_plain(wait)?)
+        let received = self.endpoint.receive_plain(wait)?;
+        self.spin.found(self.now());
+        Ok(received)
+    }
+
+    /// Looks for a reply for a moment, as long as that pays.
+    fn look(&mut self) -> Result<Received, Error> {
+        let awaits_reply = self.pending.last_key_value().is_some_and(|(_, reply)| reply.is_none());
+        while awaits_reply && self.spin.pause(self.now()) != Pause::Sleep {
+            let received = self.endpoint.receive_plain(Wait::Return)?;
+            if received != Received::Nothing {
+                self.spin.found(self.now());
+                return Ok(received);
+            }
+        }
+        Ok(Received::Nothing)
+    }
+
+    /// Nanoseconds since the link was made.
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Waits until the socket can send or receive.

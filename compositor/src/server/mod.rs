@@ -17,7 +17,6 @@
 //! - `histograms`: how long requests have waited and taken.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
-//! - `spin`: whether to look again before sleeping.
 //! - `watch`: what the loop waits for.
 
 mod dmabufs;
@@ -29,7 +28,6 @@ mod listing;
 mod outputs;
 mod requests;
 mod session;
-mod spin;
 mod watch;
 
 use std::io;
@@ -38,10 +36,12 @@ use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
+use blitd_protocol::spin::{Pause, Spin};
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
 use foldhash::HashMap;
+use nix::sched::sched_yield;
 use nix::sys::epoll::EpollFlags;
 
 use crate::client::{Client, Incoming};
@@ -62,7 +62,6 @@ use crate::work::compositions::Compositions;
 use dmabufs::Deadlines;
 use histograms::Histograms;
 use intake::Reserve;
-use spin::Spin;
 use watch::{Source, Watch};
 
 /// While there is work, what is rare is looked at this often, in nanoseconds: a flood of connections must not keep
@@ -284,7 +283,7 @@ impl Daemon {
         let mut busy = !server.queue.is_idle() || server.is_composing();
         let longest = match longest {
             _ if busy => Some(Duration::ZERO),
-            None => server.rooms.clock.now_of_kernel().and_then(|now| self.spin.rest(now)),
+            None => server.rooms.clock.now_of_kernel().and_then(|now| rest(&mut self.spin, now)),
             longest => longest,
         };
         if server.hear(longest)? {
@@ -324,6 +323,16 @@ impl Daemon {
     pub fn wakes_at(&self) -> Option<u64> {
         self.server.wakes_at()
     }
+}
+
+/// There is nothing to do: how long to wait at most for something to happen; `None` is without limit.
+fn rest(spin: &mut Spin, now: u64) -> Option<Duration> {
+    let pause = spin.pause(now);
+    if pause == Pause::First {
+        // It never fails on Linux.
+        let _ = sched_yield();
+    }
+    (pause != Pause::Sleep).then_some(Duration::ZERO)
 }
 
 /// Has the loop watch a descriptor that somebody else owns, if there is one.

@@ -1,14 +1,10 @@
 //! Whether to look again before sleeping.
 //!
-//! A client that waits for each reply sends its next request some microseconds after it. To wake a thread takes longer
-//! than that, where its CPU has gone to sleep, and the caches are cold then. So when there is nothing to do, the loop
-//! looks again for a moment, as long as that pays. At first it yields, so that a client that needs the same CPU can go on.
-//! Each time that it was in vain, since nothing came or since others needed the CPU, the loop sleeps at once for twice as
-//! many times as before: where requests come seldom, and on one CPU, it hardly ever looks.
-
-use std::time::Duration;
-
-use nix::sched::sched_yield;
+//! To wake a thread takes longer than drawing some pixels, where its CPU has gone to sleep, and the caches are cold then. A
+//! client that waits for each reply sends its next request some microseconds after it, and the reply to a small one comes
+//! as soon. So both ends, when there is nothing there, look again for a moment, as long as that pays. Each time that it was
+//! in vain, since nothing came or since others needed the CPU, an end sleeps at once for twice as many times as before:
+//! where messages come seldom, and on one CPU, it hardly ever looks.
 
 /// How long to look at most, in nanoseconds: the client may have to be woken too, and its CPU.
 const LONGEST: u64 = 100_000;
@@ -16,29 +12,29 @@ const LONGEST: u64 = 100_000;
 /// How many times in a row to sleep at once at most.
 const MOST_SLEEPS: u32 = 1024;
 
-/// What to do when there is nothing to do.
+/// What to do when there is nothing there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
-    /// Yield to others, and look.
-    Yield,
-    /// Look at once.
+pub enum Pause {
+    /// Look again. For an end that others wait for it is the time to yield: they may need the CPU to go on.
+    First,
+    /// Look again.
     Look,
     /// Sleep until something happens.
     Sleep,
 }
 
-/// A time without anything to do.
+/// A time without anything there.
 #[derive(Clone, Copy, Debug)]
 struct Idle {
     since: u64,
     looks: bool,
-    /// Whether nothing was there after the yield.
+    /// Whether nothing was there when it looked for the first time.
     has_looked: bool,
 }
 
 /// What has come of looking so far.
 #[derive(Debug, Default)]
-pub(super) struct Spin {
+pub struct Spin {
     idle: Option<Idle>,
     /// How many times in a row it sleeps at once, after it has looked in vain.
     sleeps: u32,
@@ -47,23 +43,13 @@ pub(super) struct Spin {
 }
 
 impl Spin {
-    /// There is nothing to do: yields where that is due, and says how long to wait at most for something to happen;
-    /// `None` is without limit.
-    pub(super) fn rest(&mut self, now: u64) -> Option<Duration> {
-        let pause = self.pause(now);
-        if pause == Pause::Yield {
-            // It never fails on Linux.
-            let _ = sched_yield();
-        }
-        (pause != Pause::Sleep).then_some(Duration::ZERO)
-    }
-
-    fn pause(&mut self, now: u64) -> Pause {
+    /// Nothing is there at this time, in nanoseconds of any clock.
+    pub fn pause(&mut self, now: u64) -> Pause {
         let Some(idle) = &mut self.idle else {
             let looks = self.left == 0;
             self.left = self.left.saturating_sub(1);
             self.idle = Some(Idle { since: now, looks, has_looked: false });
-            return if looks { Pause::Yield } else { Pause::Sleep };
+            return if looks { Pause::First } else { Pause::Sleep };
         };
         if idle.looks && now.saturating_sub(idle.since) >= LONGEST {
             idle.looks = false;
@@ -74,10 +60,10 @@ impl Spin {
         if idle.looks { Pause::Look } else { Pause::Sleep }
     }
 
-    /// There is something to do, at this time.
-    pub(super) fn found(&mut self, now: u64) {
+    /// Something is there, at this time.
+    pub fn found(&mut self, now: u64) {
         let Some(idle) = self.idle.take().filter(|idle| idle.looks) else { return };
-        // What comes while others have the CPU would have come while the loop slept.
+        // What comes while others have the CPU would have come while this one slept.
         if idle.has_looked && now.saturating_sub(idle.since) < LONGEST {
             self.sleeps = 0;
         } else {
@@ -107,7 +93,7 @@ mod tests {
     fn it_looks_as_long_as_that_pays() {
         let mut spin = Spin::default();
         for _ in 0..1000 {
-            assert_eq!(pause(&mut spin, LONGEST - 1), (Pause::Yield, Pause::Look));
+            assert_eq!(pause(&mut spin, LONGEST - 1), (Pause::First, Pause::Look));
         }
     }
 
@@ -115,21 +101,21 @@ mod tests {
     fn in_vain_it_looks_less_and_less() {
         let mut spin = Spin::default();
         let looks: Vec<u64> =
-            (0..5000).filter(|_| pause(&mut spin, LONGEST) == (Pause::Yield, Pause::Sleep)).collect();
+            (0..5000).filter(|_| pause(&mut spin, LONGEST) == (Pause::First, Pause::Sleep)).collect();
         assert_eq!(looks[..6], [0, 2, 5, 10, 19, 36]);
         assert_eq!(looks.len(), 14);
         // And again when that pays again.
         while pause(&mut spin, 1).0 == Pause::Sleep {}
-        assert_eq!(pause(&mut spin, 1).0, Pause::Yield);
-        assert_eq!(pause(&mut spin, LONGEST), (Pause::Yield, Pause::Sleep));
+        assert_eq!(pause(&mut spin, 1).0, Pause::First);
+        assert_eq!(pause(&mut spin, LONGEST), (Pause::First, Pause::Sleep));
         assert_eq!(pause(&mut spin, 1), (Pause::Sleep, Pause::Sleep));
-        assert_eq!(pause(&mut spin, 1).0, Pause::Yield);
+        assert_eq!(pause(&mut spin, 1).0, Pause::First);
     }
 
     #[test]
     fn what_took_too_long_was_in_vain_whatever_was_found() {
         let mut spin = Spin::default();
-        assert_eq!(spin.pause(1000), Pause::Yield);
+        assert_eq!(spin.pause(1000), Pause::First);
         spin.found(1000 + LONGEST);
         assert_eq!(spin.pause(2000), Pause::Sleep);
     }
@@ -137,7 +123,7 @@ mod tests {
     #[test]
     fn what_came_while_others_had_the_cpu_is_no_gain() {
         let mut spin = Spin::default();
-        assert_eq!(spin.pause(1000), Pause::Yield);
+        assert_eq!(spin.pause(1000), Pause::First);
         spin.found(1001);
         assert_eq!(spin.pause(2000), Pause::Sleep);
     }
