@@ -48,14 +48,15 @@ impl Watch {
 
     /// Makes the descriptor readable until [`clear`](Self::clear).
     pub(crate) fn notify(&self) {
-        self.has_notice.store(true, Ordering::Relaxed);
-        // It fails only where it is readable already.
+        // It fails only where it is readable already. The note comes after it: whoever saw it before would read nothing,
+        // and the descriptor would be readable for ever.
         let _ = self.notice.write(1);
+        self.has_notice.store(true, Ordering::Release);
     }
 
     /// The program has looked.
     pub(crate) fn clear(&self) {
-        if self.has_notice.swap(false, Ordering::Relaxed) {
+        if self.has_notice.swap(false, Ordering::Acquire) {
             let _ = self.notice.read();
         }
     }
