@@ -90,7 +90,7 @@ impl Record {
     }
 
     /// A request was refused. What the daemon does not know since it came back is refused in the words that it had for
-    /// that.
+    /// that. To end it is to be rid of it all the same: the next daemon might have it.
     pub(crate) fn refused(&mut self, request: &Request<'_>, refusal: Refusal) -> Refusal {
         if let Request::LayerCreate(create) = request {
             self.repainted.remove(&create.layer);
@@ -109,10 +109,12 @@ impl Record {
                 .and_then(|region| region.refusal.as_ref()),
             _ => None,
         };
-        match missing {
-            Some(missing) => Refusal { entry: refusal.entry, ..missing.clone() },
-            None => refusal,
+        let Some(missing) = missing else { return refusal };
+        let refusal = Refusal { entry: refusal.entry, ..missing.clone() };
+        if matches!(request, Request::RegionDestroy { .. } | Request::LayerDestroy { .. }) {
+            self.done(request.clone().into_owned(), None);
         }
+        refusal
     }
 
     /// Copies what pictures show of a region that is about to change, whose memory is `mapped` if that is at hand.

@@ -439,3 +439,38 @@ fn a_connection_that_is_dropped_while_the_daemon_is_gone_is_not_opened_again() {
         thread::yield_now();
     }
 }
+
+#[test]
+fn what_the_program_has_ended_does_not_come_back_with_a_daemon_that_would_have_it() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, region) = prepared(&mut connection, &mut peer);
+    let other =
+        answered(&mut connection, &mut peer, 1, |connection| connection.create_layer(&options()).unwrap());
+    drop(peer);
+    // This daemon has no room for any of it.
+    let mut peer = place.welcome(Mode::Shared);
+    for _ in 0..3 {
+        let asked = peer.next().unwrap();
+        peer.send(asked.serial, &refused(ErrorCode::LimitReached));
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for code in [ErrorCode::UnknownLayer, ErrorCode::UnknownRegion] {
+                let asked = peer.next().unwrap();
+                peer.send(asked.serial, &refused(code));
+            }
+        });
+        assert!(matches!(connection.destroy_layer(layer), Err(Error::Refused(_))));
+        assert!(matches!(connection.destroy_region(region), Err(Error::Refused(_))));
+    });
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let asked = restored(&mut peer);
+    let [Request::LayerCreate(create), Request::Batch(_)] =
+        &asked.iter().map(|asked| asked.request.clone()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(create.layer, other.id());
+}
