@@ -36,7 +36,7 @@ impl<T> Asked<T> {
     /// Whether [`wait`](Self::wait) returns at once. It takes nothing in: [`Connection::dispatch`] and all calls that
     /// wait do that.
     pub fn is_ready(&self) -> bool {
-        self.tickets.is_empty() || self.shared.exchange().is_ready(self.tickets.end - 1)
+        self.shared.exchange().is_ready(&self.tickets)
     }
 
     /// Waits until the daemon has replied.
@@ -46,11 +46,7 @@ impl<T> Asked<T> {
     /// connection has ended.
     pub fn wait(&mut self, connection: &mut Connection) -> Result<T, Error> {
         let shared = Arc::clone(&self.shared);
-        let (mut exchange, outcome) = match self.tickets.is_empty() {
-            // Replies come in the order of the requests.
-            false => shared.wait(self.tickets.end - 1, deadline(connection.timeout)),
-            true => (shared.exchange(), Ok(())),
-        };
+        let (mut exchange, outcome) = shared.wait(&self.tickets, deadline(connection.timeout));
         if let Err(error @ (Error::TimedOut | Error::Away { .. })) = outcome {
             return Err(error);
         }
@@ -60,6 +56,11 @@ impl<T> Asked<T> {
             (self.answer)(outcomes.collect())
         });
         outcome.map_err(|error| exchange.fail_if_over(error))
+    }
+
+    /// Whether what was lent, and ended with this error, may still be in use.
+    pub(super) fn is_lost(&self, error: &Error) -> bool {
+        self.shared.exchange().is_lost(error)
     }
 }
 

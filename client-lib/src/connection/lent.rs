@@ -144,7 +144,7 @@ impl<T> Lent<T> {
             Err(Error::TimedOut | Error::Away { .. }) => {
                 Err(LendError::Pending { lent: Self { region, asked } })
             }
-            Err(error) if connection.shared.exchange().is_lost(&error) => Err(LendError::Lost { error }),
+            Err(error) if asked.is_lost(&error) => Err(LendError::Lost { error }),
             Err(error) => Err(LendError::Returned { region, error }),
         }
     }

@@ -296,9 +296,17 @@ impl Exchange {
             && self.state != State::Ended { by_daemon: true }
     }
 
-    /// Whether there is an outcome, or none will come.
-    pub(crate) fn is_ready(&self, ticket: Ticket) -> bool {
-        self.outcomes.contains_key(&ticket) || matches!(self.state, State::Ended { .. })
+    /// Whether there are all of these outcomes, or no more will come.
+    pub(crate) fn is_ready(&self, tickets: &Range<Ticket>) -> bool {
+        self.has_all(tickets) || matches!(self.state, State::Ended { .. })
+    }
+
+    /// Whether there are all of these outcomes, of which none was taken. Replies come in the order of the requests, but
+    /// what could not be sent has its outcome before those of the requests that were sent before it.
+    fn has_all(&self, tickets: &Range<Ticket>) -> bool {
+        let is_last = |last| self.outcomes.contains_key(&last);
+        let count = || self.outcomes.range(tickets.clone()).count() as u64;
+        tickets.clone().next_back().is_none_or(is_last) && count() == tickets.end - tickets.start
     }
 
     /// The outcome of an operation, if it is there. A refusal is an error.
@@ -320,13 +328,13 @@ impl Exchange {
         self.operations.retain(|operation| operation.ticket != ticket);
     }
 
-    /// Waits until there is an outcome, which is true, or the daemon has gone. A deadline of `None` is never.
+    /// Waits until there are all of these outcomes, which is true, or the daemon has gone. A deadline of `None` is never.
     ///
     /// # Errors
     /// [`Error::TimedOut`], after which the connection can still be used; or the connection has ended.
-    fn wait(&mut self, ticket: Ticket, deadline: Option<Instant>) -> Result<bool, Error> {
+    fn wait(&mut self, tickets: &Range<Ticket>, deadline: Option<Instant>) -> Result<bool, Error> {
         let mut left = None;
-        while !self.outcomes.contains_key(&ticket) {
+        while !self.has_all(tickets) {
             match self.state {
                 State::Up => {}
                 State::Down => return Ok(false),

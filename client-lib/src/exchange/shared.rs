@@ -90,18 +90,18 @@ impl Shared {
         self.record.as_deref().map(locked)
     }
 
-    /// Waits for the outcome of an operation, also while the daemon is gone.
+    /// Waits for the outcomes of operations, also while the daemon is gone.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] or [`Error::Away`], after which the operation goes on; or the connection has ended.
+    /// [`Error::TimedOut`] or [`Error::Away`], after which the operations go on; or the connection has ended.
     pub(crate) fn wait(
         &self,
-        ticket: Ticket,
+        tickets: &Range<Ticket>,
         deadline: Option<Instant>,
     ) -> (MutexGuard<'_, Exchange>, Result<(), Error>) {
         let mut exchange = self.exchange();
         loop {
-            match exchange.wait(ticket, deadline) {
+            match exchange.wait(tickets, deadline) {
                 Ok(true) => return (exchange, Ok(())),
                 Ok(false) => {}
                 Err(error) => return (exchange, Err(error)),
@@ -124,7 +124,7 @@ impl Shared {
         ticket: Ticket,
         deadline: Option<Instant>,
     ) -> (MutexGuard<'_, Exchange>, Result<Reply<'static>, Error>) {
-        let (mut exchange, outcome) = self.wait(ticket, deadline);
+        let (mut exchange, outcome) = self.wait(&(ticket..ticket + 1), deadline);
         if matches!(outcome, Err(Error::Away { .. })) {
             exchange.withdraw(ticket);
         }

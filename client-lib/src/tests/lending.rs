@@ -264,3 +264,32 @@ fn lending_is_the_same_where_pixels_travel() {
     let Request::Draw(draw) = &asked[2].request else { panic!("{asked:?}") };
     assert!(draw.carried.len() == 1024 && draw.carried.chunks(4).all(|pixel| pixel == [4, 3, 2, 1]));
 }
+
+#[test]
+fn a_draw_that_cannot_be_sent_does_not_bring_the_region_back_before_those_that_were() {
+    let (mut connection, mut peer, layer, mut regions) = prepared(Mode::Inline, 1);
+    let outside = Draw::new(ImageView::packed(4096, 1, Format::Xrgb8888));
+    let draws = [(&layer, draw()), (&layer, draw()), (&layer, outside)];
+    let lent = connection.lend_draws(regions.remove(0), draws).unwrap();
+    connection.dispatch(NOW).unwrap();
+    assert!(!lent.is_ready());
+    for asked in arrived(&mut peer) {
+        peer.send(asked.serial, &done());
+    }
+    let (_region, answers) = lent.wait(&mut connection).unwrap();
+    assert!(matches!(answers.as_slice(), [Ok(_), Ok(_), Err(Error::Image { .. })]), "{answers:?}");
+    assert_eq!(connection.shared().exchange().untaken(), 0);
+}
+
+#[test]
+fn whether_a_region_comes_back_is_for_its_own_connection_to_say() {
+    let (mut connection, mut peer, layer, mut regions) = prepared(Mode::Shared, 1);
+    let lent = connection.lend_draw(&layer, regions.remove(0), &draw()).unwrap();
+    connection.dispatch(NOW).unwrap();
+    drop(connection);
+    assert_eq!(arrived(&mut peer).len(), 1, "and this end may be using the memory still");
+    let (mut other, gone, ..) = prepared(Mode::Shared, 0);
+    drop(gone);
+    assert!(matches!(other.dispatch(NOW), Err(Error::Closed)));
+    assert!(matches!(lent.wait(&mut other), Err(LendError::Lost { error: Error::Closed })));
+}
