@@ -8,10 +8,9 @@ use super::{Connection, deadline, done, fitting, shown};
 use crate::batch::{self, BatchEntry};
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
-use crate::exchange::Shared;
 use crate::inline;
 use crate::layer::Layer;
-use crate::region::{Backing, Region};
+use crate::region::Region;
 
 impl Connection {
     /// Draws an image of a region into a layer. When it returns, the pixels have been read and are in the layer,
@@ -115,7 +114,6 @@ impl Connection {
     /// Lends a region for as long as it takes to answer a request.
     fn lend_and_wait(&mut self, region: &mut Region, request: &Request<'_>) -> Result<Receipt, Error> {
         let backing = region.lendable(&self.shared)?;
-        save_if_captured(&self.shared, request, &backing);
         let deadline = deadline(self.timeout);
         let ticket = self.shared.exchange().submit(request, Some(backing), self.priority)?;
         let (mut exchange, outcome) = self.shared.finish(ticket, deadline);
@@ -143,11 +141,4 @@ pub(super) fn capture(
         source: Pixels { x, y, width, height },
         image: image.image(region),
     })
-}
-
-/// A capture changes its region: what pictures show of that is copied before.
-pub(super) fn save_if_captured(shared: &Shared, request: &Request<'_>, backing: &Backing) {
-    if matches!(request, Request::Capture(_)) && backing.is_marked() {
-        shared.save_pictures(backing, None);
-    }
 }

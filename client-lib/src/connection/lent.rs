@@ -9,7 +9,7 @@ use blitd_protocol::value::CaptureSubject;
 
 use super::Connection;
 use super::asked::{Asked, receipt, receipts};
-use super::drawing::{capture, save_if_captured};
+use super::drawing::capture;
 use crate::batch::{self, BatchEntry};
 use crate::draw::{Draw, ImageView};
 use crate::error::Error;
@@ -243,10 +243,9 @@ impl Connection {
     }
 
     fn lend(&mut self, region: Region, request: &Request<'_>) -> Result<Lent<Receipt>, LendError<Receipt>> {
-        let submitted = region.lendable(&self.shared).and_then(|backing| {
-            save_if_captured(&self.shared, request, &backing);
-            self.shared.exchange().submit(request, Some(backing), self.priority)
-        });
+        let submitted = region
+            .lendable(&self.shared)
+            .and_then(|backing| self.shared.exchange().submit(request, Some(backing), self.priority));
         match submitted {
             Ok(ticket) => {
                 let asked = Asked::new(&self.shared, ticket..ticket + 1, receipt);

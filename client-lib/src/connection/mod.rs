@@ -229,10 +229,8 @@ impl Connection {
     /// The daemon refuses its size, output or band, or its limit for this user is reached.
     pub fn create_layer(&mut self, options: &LayerOptions) -> Result<Layer, Error> {
         let id = new_id();
-        if options.is_repainted()
-            && let Some(mut record) = self.shared.record()
-        {
-            record.will_be_repainted(id);
+        if options.is_repainted() {
+            self.shared.exchange().will_be_repainted(id);
         }
         self.call(&Request::LayerCreate(options.request(id)), done)?;
         Ok(Layer::new(id, options))

@@ -6,7 +6,7 @@ mod operation;
 mod shared;
 mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@ pub(crate) struct Exchange {
     /// exchange, and while the state is `Down` not together with it: then it may be held for as long as a restoring
     /// takes.
     record: Option<Arc<Mutex<Record>>>,
+    /// Layers to be created whose pictures are not kept.
+    repainted: BTreeSet<u32>,
     next_ticket: Ticket,
     operations: VecDeque<Operation>,
     outcomes: BTreeMap<Ticket, Result<Reply<'static>, Error>>,
@@ -75,6 +77,11 @@ impl Exchange {
     /// The ticket of the operation that will be next.
     pub(crate) const fn next_ticket(&self) -> Ticket {
         self.next_ticket
+    }
+
+    /// The picture of a layer that is about to be created will not be kept.
+    pub(crate) fn will_be_repainted(&mut self, layer: u32) {
+        self.repainted.insert(layer);
     }
 
     /// Puts an operation behind those that are to be sent.
@@ -116,6 +123,7 @@ impl Exchange {
                 None
             }
             State::Up => {
+                save_if_captured(self.record.as_deref(), request, backing.as_deref());
                 let mut sender = Sender { link: &mut self.link, mode: self.welcome.mode, priority };
                 Some(sender.send(request, backing.as_deref())?)
             }
@@ -215,12 +223,17 @@ impl Exchange {
     fn record(&mut self, operation: Operation, reply: Reply<'static>) -> Reply<'static> {
         let (Some(record), Some(request)) = (self.record.clone(), operation.request) else { return reply };
         let mut record = locked(&record);
+        let repainted = match &request {
+            Request::LayerCreate(create) => self.repainted.take(&create.layer),
+            _ => None,
+        };
         match reply {
             Reply::Refused(refusal) => Reply::Refused(record.refused(&request, refusal)),
             Reply::Done(_) => {
                 for layer in record.done(request, operation.backing) {
                     self.capture(&mut record, layer);
                 }
+                repainted.into_iter().for_each(|layer| record.is_repainted(layer));
                 reply
             }
             reply => reply,
@@ -254,6 +267,9 @@ impl Exchange {
         (self.link, self.welcome, self.state, self.has_answered) = (link, welcome, State::Up, false);
         let mut unsent = Vec::new();
         self.operations.retain_mut(|operation| {
+            if let Some(request) = &operation.request {
+                save_if_captured(self.record.as_deref(), request, operation.backing.as_deref());
+            }
             let outcome = operation.send_again(&mut self.link, welcome.mode);
             let keep = |error| unsent.push((operation.ticket, operation.is_wanted, error));
             outcome.map_err(keep).is_ok()
@@ -347,5 +363,14 @@ impl Exchange {
             self.receive(left)?;
         }
         Ok(true)
+    }
+}
+
+/// A capture changes its region: what pictures show of that is copied before it is sent.
+fn save_if_captured(record: Option<&Mutex<Record>>, request: &Request<'_>, backing: Option<&Backing>) {
+    if let (Request::Capture(_), Some(record), Some(backing)) = (request, record, backing)
+        && backing.is_marked()
+    {
+        locked(record).save(backing, None);
     }
 }

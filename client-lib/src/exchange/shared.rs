@@ -1,6 +1,6 @@
 //! An exchange behind its lock, and what those leave for it who must not wait for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,7 @@ impl Shared {
             welcome,
             state: State::Up,
             record: record.clone(),
+            repainted: BTreeSet::new(),
             next_ticket: 0,
             operations: VecDeque::new(),
             outcomes: BTreeMap::new(),
@@ -192,7 +193,8 @@ impl Shared {
         self.exchange().why = error.to_string();
     }
 
-    /// Copies what pictures show of a region that is about to change, whose memory is `mapped` if that is at hand.
+    /// Copies what pictures show of a region that is about to change, whose memory is `mapped` if that is at hand. While a
+    /// daemon that has come back is told of the record, this waits.
     pub(crate) fn save_pictures(&self, backing: &Backing, mapped: Option<&[u8]>) {
         if let Some(mut record) = self.record() {
             record.save(backing, mapped);

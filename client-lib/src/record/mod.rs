@@ -3,7 +3,7 @@
 mod picture;
 mod replay;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blitd_protocol::error::{ErrorCode, Refusal};
@@ -19,8 +19,6 @@ pub(crate) struct Record {
     regions: BTreeMap<u32, RegionRecord>,
     /// By their ids, which is the order in which they were created.
     layers: BTreeMap<u32, LayerRecord>,
-    /// Layers to come whose pictures are not kept.
-    repainted: BTreeSet<u32>,
 }
 
 #[derive(Debug)]
@@ -41,9 +39,9 @@ struct LayerRecord {
 }
 
 impl Record {
-    /// The picture of a layer that is about to be created will not be kept.
-    pub(crate) fn will_be_repainted(&mut self, layer: u32) {
-        self.repainted.insert(layer);
+    /// The picture of a layer is not kept.
+    pub(crate) fn is_repainted(&mut self, layer: u32) {
+        self.layers.entry(layer).and_modify(|layer| layer.picture = None);
     }
 
     /// A request was carried out. `backing` is the memory that it lent. Tells which of its layers are to be captured.
@@ -59,7 +57,7 @@ impl Record {
                 }
             }
             Request::LayerCreate(create) => {
-                let picture = (!self.repainted.remove(&create.layer)).then(|| Picture::new(&create));
+                let picture = Some(Picture::new(&create));
                 self.layers.insert(create.layer, LayerRecord { create, picture, refusal: None });
             }
             Request::LayerConfigure(change) => self.configure(change),
@@ -92,9 +90,6 @@ impl Record {
     /// A request was refused. What the daemon does not know since it came back is refused in the words that it had for
     /// that. To end it is to be rid of it all the same: the next daemon might have it.
     pub(crate) fn refused(&mut self, request: &Request<'_>, refusal: Refusal) -> Refusal {
-        if let Request::LayerCreate(create) = request {
-            self.repainted.remove(&create.layer);
-        }
         if let Request::Capture(capture) = request
             && capture.subject == CaptureSubject::Layer
         {

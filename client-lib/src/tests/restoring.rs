@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use blitd_protocol::error::ErrorCode;
 use blitd_protocol::request::{Entry, MAX_CARRIED, Request};
-use blitd_protocol::transport::Endpoint;
+use blitd_protocol::transport::{Endpoint, Wait};
 use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode};
 
 use super::{Asked, Peer, done, refused};
 use crate::{
     BatchEntry, Connection, ConnectionOptions, Draw, Error, Format, ImageView, Layer, LayerChange,
-    LayerOptions, Pixels, Region,
+    LayerOptions, LendError, Pixels, Region,
 };
 
 /// Where scripted daemons listen, one after the other.
@@ -473,4 +473,41 @@ fn what_the_program_has_ended_does_not_come_back_with_a_daemon_that_would_have_i
         panic!("{asked:?}")
     };
     assert_eq!(create.layer, other.id());
+}
+
+#[test]
+fn no_call_waits_longer_than_told_for_a_daemon_that_does_not_answer_what_is_restored() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let (layer, mut region) = prepared(&mut connection, &mut peer);
+    answered(&mut connection, &mut peer, 1, |connection| {
+        connection.draw(&layer, &mut region, &draw()).unwrap();
+    });
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    let region_create = peer.next().unwrap();
+    connection.set_timeout(Some(Duration::from_millis(1)));
+    let image = ImageView::packed(4, 4, Format::Xrgb8888);
+    assert!(matches!(connection.create_layer(&options().repainted()), Err(Error::Away { .. })));
+    let outcome = connection.capture_layer(&layer, 0, 0, &mut region, &image);
+    assert!(matches!(outcome, Err(Error::Away { .. })));
+    let lent = connection.lend_capture_layer(&layer, 0, 0, region, &image).unwrap();
+    let Err(LendError::Pending { lent }) = lent.wait(&mut connection) else {
+        panic!("the daemon has not answered")
+    };
+    assert!(matches!(peer.next().unwrap().request, Request::LayerCreate(_)));
+    assert!(peer.next_within(Wait::Return).is_err(), "it was not given up, which would have let them go on");
+    connection.set_timeout(None);
+    thread::scope(|scope| {
+        let asked = scope.spawn(move || {
+            peer.send(region_create.serial, &done());
+            peer.send(region_create.serial + 1, &done());
+            let mut asked = restored(&mut peer);
+            asked.push(peer.done());
+            asked
+        });
+        lent.wait(&mut connection).unwrap();
+        let asked = asked.join().unwrap();
+        assert!(matches!(asked.last().unwrap().request, Request::Capture(_)), "{asked:?}");
+    });
 }
