@@ -50,7 +50,8 @@ use crate::region::Region;
 /// | a wait that takes longer than the [timeout](Connection::set_timeout) | goes on | stays in the handle, which the error gives back |
 /// | [`is_ready`](Self::is_ready) | nothing; it tells whether a wait would return at once | stays in the handle |
 /// | drop | goes on; nobody is told how it ended | unmapped here at once; ends at the daemon after the request |
-/// | the daemon goes | | back with the error |
+/// | the daemon goes, and the connection is [restored](crate#a-daemon-that-goes-and-comes-back) | it is sent again to the one that comes | stays in the handle |
+/// | the daemon goes, and the connection is not restored | was carried out or not: with the daemon went what it drew | back with the error |
 /// | the connection is closed for another reason, or dropped | is not carried out, or has been | does not come back: the daemon may still be using it |
 ///
 /// There is no cancelling: the protocol has none, since a request that is under way may have drawn something. Who no
@@ -71,7 +72,8 @@ pub enum LendError<T> {
         /// Why.
         error: Error,
     },
-    /// No reply came in time: [`Error::TimedOut`]. The request goes on, and nothing is lost.
+    /// No reply came in time, or no daemon ([`Error::Away`]). The request goes on, and nothing is lost. As an error alone
+    /// this is [`Error::TimedOut`].
     Pending {
         /// To wait on.
         lent: Lent<T>,
