@@ -361,6 +361,10 @@ impl Exchange {
             }
             left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             self.receive(left)?;
+            // What is behind it may not all have gone, and who waits then for the descriptor counts on its being sent.
+            if self.state == State::Up && self.link.unsent() > 0 {
+                self.watch.update(&self.link)?;
+            }
         }
         Ok(true)
     }

@@ -252,6 +252,25 @@ fn a_full_socket_is_watched_until_it_takes_the_rest() {
 }
 
 #[test]
+fn a_full_socket_is_watched_after_a_call_that_waited_for_something_before_it() {
+    let (mut connection, mut peer, layer, mut regions) = prepared(Mode::Shared, 2);
+    let first = connection.lend_draw(&layer, regions.remove(0), &draw()).unwrap();
+    let draws = (0..20_000).map(|x| (&layer, draw().at(x, 0)));
+    let rest = connection.lend_draws(regions.remove(0), draws).unwrap();
+    // Behind the hello, a layer and two regions.
+    peer.send(5, &done());
+    drop(first.wait(&mut connection).unwrap());
+    while !rest.is_ready() {
+        for asked in arrived(&mut peer).into_iter().filter(|asked| asked.serial > 5) {
+            peer.0.queue(|out| done().encode(asked.serial, out));
+        }
+        assert!(is_readable(&connection), "there is room to send");
+        connection.dispatch(NOW).unwrap();
+        peer.0.flush(Wait::Return).unwrap();
+    }
+}
+
+#[test]
 fn lending_is_the_same_where_pixels_travel() {
     let view = ImageView::packed(16, 16, Format::Xrgb8888);
     let asked = play(Mode::Inline, all_done, |connection| {
