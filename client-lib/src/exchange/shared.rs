@@ -136,15 +136,13 @@ impl Shared {
 
     /// Does all that there is to do, and waits for something to come, or for the daemon to come back, if it may.
     pub(crate) fn dispatch(&self, wait: Option<Duration>) -> Result<(), Error> {
-        self.watch.clear();
         let mut exchange = self.exchange();
-        if exchange.state == State::Down {
-            if wait != Some(Duration::ZERO) {
-                exchange = self.wait_for_change(exchange, wait);
-            }
-            return exchange.dispatch(Some(Duration::ZERO));
+        let is_down = exchange.state == State::Down;
+        if is_down && wait != Some(Duration::ZERO) {
+            exchange = self.wait_for_change(exchange, wait);
         }
-        exchange.dispatch(wait)
+        self.watch.clear();
+        exchange.dispatch(if is_down { Some(Duration::ZERO) } else { wait })
     }
 
     fn wait_for_change<'a>(

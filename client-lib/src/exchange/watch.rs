@@ -46,17 +46,17 @@ impl Watch {
         let _ = self.epoll.delete(link);
     }
 
-    /// Makes the descriptor readable until [`clear`](Self::clear).
+    /// Makes the descriptor readable until [`clear`](Self::clear). Both are called under the lock of the exchange: in the
+    /// middle of this, a look would find nothing to read and forget it, and the descriptor be readable for ever.
     pub(crate) fn notify(&self) {
-        // It fails only where it is readable already. The note comes after it: whoever saw it before would read nothing,
-        // and the descriptor would be readable for ever.
+        self.has_notice.store(true, Ordering::Relaxed);
+        // It fails only where it is readable already.
         let _ = self.notice.write(1);
-        self.has_notice.store(true, Ordering::Release);
     }
 
     /// The program has looked.
     pub(crate) fn clear(&self) {
-        if self.has_notice.swap(false, Ordering::Acquire) {
+        if self.has_notice.swap(false, Ordering::Relaxed) {
             let _ = self.notice.read();
         }
     }
