@@ -16,7 +16,7 @@ use crate::policy::{Credentials, Usage};
 use crate::queue::ConnectionId;
 
 /// How many connections are taken in one go; those that still wait wake the loop again.
-const ACCEPTS: usize = 16;
+const ACCEPTS: usize = 4;
 
 /// A descriptor kept back, so that a connection can be taken and closed where there is no number left for it: left
 /// alone, it would wake the loop for ever.

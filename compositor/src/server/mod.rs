@@ -288,7 +288,7 @@ impl Daemon {
         };
         if server.hear(longest)? {
             let now = server.rooms.clock.now();
-            if !busy || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
+            if server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
                 self.looked_around = now;
                 self.event_loop.dispatch(Some(Duration::ZERO), server)?;
             }

@@ -14,8 +14,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use crate::queue::ConnectionId;
 
-/// How many events are taken in one go.
-const EVENTS: usize = 64;
+/// How many events are taken in one go: ending that many connections is to take no longer than a few slices.
+const EVENTS: usize = 16;
 
 /// Marks a connection's fence, and what is no connection's at all. Numbers of connections do not come that far.
 const FENCE: u64 = 1 << 63;
