@@ -30,9 +30,9 @@ use crate::memory::region::RegionError;
 use crate::memory::storage::StorageError;
 
 /// About how many bytes of pixels a slice writes, those of layers that blend into each other each for itself; and so
-/// how long an urgent request waits for whatever is being done: some 15 to 60 microseconds where the memory is there.
-/// Smaller ones cost more in looking around than they save. Everything counts for some bytes at the least, so that
-/// thousands of tiny operations are no slice either.
+/// how long an urgent request waits for whatever is being done. Smaller ones cost more in looking around than they save,
+/// larger ones more in waiting: docs/performance.md has the measurement. Everything counts for some bytes at the least, so
+/// that thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
 /// Whether there is more to do.
