@@ -89,9 +89,24 @@ fn tiny_operations_count_for_something() {
     let slices = |fixture: &mut Fixture, client: &mut Client, count| {
         fixture.done(client, &Request::Batch((0..count).map(dot).collect())).slices
     };
+    // Once for each of the layer's storages, which are new.
+    let _ = [512, 512].map(|count| slices(&mut fixture, &mut client, count));
     let (few, many) = (slices(&mut fixture, &mut client, 32), slices(&mut fixture, &mut client, 512));
     // To look at them takes a slice, and to carry them out 8, of 64 each.
     assert!(few <= 2 && many >= 9, "32 fills of one pixel took {few} slices, 512 took {many}");
+}
+
+#[test]
+fn new_memory_is_touched_in_shorter_slices() {
+    let mut fixture = Fixture::new(64, 64);
+    let mut client = fixture.client("new");
+    fixture.layer(&mut client, layer(1, 0, 0, 1024, 1024));
+    let slices = |fixture: &mut Fixture, client: &mut Client| {
+        fixture.done(client, &Request::Fill(fill(1, 5, 1024, 1024))).slices
+    };
+    let [first, second, third] = [(); 3].map(|()| slices(&mut fixture, &mut client));
+    // The spare storage is new, then what was in front, and then none.
+    assert!(first > 150 && second > 150 && third < 20, "{first}, {second} and {third} slices");
 }
 
 #[test]

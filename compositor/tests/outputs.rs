@@ -359,8 +359,11 @@ fn slices(transform: Transform) -> usize {
     let place = Rectangle::from_size(640, 640);
     let layer = Placed { storage: storage(), place, opacity: 255, is_opaque: true };
     let turn = Turn { transform, size: (640, 640) };
+    let screen = storage();
+    // New memory makes slices shorter.
+    screen.written(screen.bytes());
     let mut compositions = Compositions::default();
-    let id = compositions.begin(Composition::frame(vec![layer], 0, place.into(), storage(), turn));
+    let id = compositions.begin(Composition::frame(vec![layer], 0, place.into(), screen, turn));
     std::iter::from_fn(|| Some(compositions.step(id, SLICE)?.unwrap().0)).count()
 }
 

@@ -142,8 +142,11 @@ fn a_frame_that_has_begun_shows_what_was_there_then() {
     let mut fixture = Fixture::new(SIZE.0, SIZE.1);
     let mut client = fixture.client("painter");
     fixture.layer(&mut client, layer(1, 0, 0, SIZE.0, SIZE.1));
-    fixture.done(&mut client, &Request::Fill(fill(1, BACKGROUND | 5, SIZE.0, SIZE.1)));
-    fixture.rest();
+    // All memory is touched first: new pages make slices shorter.
+    for colour in [3, 4, 5] {
+        fixture.done(&mut client, &Request::Fill(fill(1, BACKGROUND | colour, SIZE.0, SIZE.1)));
+        fixture.rest();
+    }
     let slow = client.submit(&Request::Fill(fill(1, BACKGROUND | 6, SIZE.0, SIZE.1)));
     while client.poll(slow).is_none() {
         fixture.turn();

@@ -148,14 +148,17 @@ impl Composition {
         span: &mut [u8],
     ) -> Result<(u64, [Rectangle; 2]), RegionError> {
         let mut steps = plan(&self.snapshot, part);
-        let whole = cost(&steps) + self.turning(part);
+        let whole = cost(&steps) + self.besides(part);
         let (part, rest) =
             if self.is_turned() { tiles_of(part, budget, whole) } else { begin_of(part, budget, whole) };
         if !rest.iter().all(|rest| rest.is_empty()) {
             steps = clipped(&steps, part);
         }
-        let cost = (cost(&steps) + self.turning(part)).max(LEAST_COST);
+        let cost = (cost(&steps) + self.besides(part)).max(LEAST_COST);
         self.bytes += part.pixels() * 4;
+        if let Target::Screen { storage, .. } = &self.target {
+            storage.written(part.pixels() * 4);
+        }
         let replaces = |step: &Blit| step.layer.is_none_or(|index| self.is_opaque(index));
         let is_turned = self.is_turned();
         if let Target::Screen { storage, .. } = &self.target
@@ -248,9 +251,12 @@ impl Composition {
         }
     }
 
-    /// What turning a part on its way to the target counts for, besides what composes it, in bytes.
-    fn turning(&self, part: Rectangle) -> u64 {
-        if self.is_turned() { part.pixels() * 4 * TURN_COST } else { 0 }
+    /// What a part counts for besides what composes it, in bytes: where it is turned on its way to the target, and where
+    /// that is new memory.
+    fn besides(&self, part: Rectangle) -> u64 {
+        let Target::Screen { storage, .. } = &self.target else { return 0 };
+        let turning = if self.is_turned() { TURN_COST } else { 0 };
+        part.pixels() * 4 * (turning + storage.price() - 1)
     }
 
     /// Whether what is composed is turned on its way to the target.

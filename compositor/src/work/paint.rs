@@ -199,14 +199,17 @@ impl Paint {
                 if *left == 0 {
                     return false;
                 }
-                let Some(part) = target.stale.take(*left / 4) else { break };
+                let price = target.spare.price();
+                let Some(part) = target.stale.take(*left / 4 / price) else { break };
                 if !stage.compositions.settle(&target.spare, part, left) {
                     target.stale.add(part);
                     return false;
                 }
                 copy(&front, &target.spare, part, target.refreshed);
-                self.bytes += part.pixels() * 4;
-                *left = left.saturating_sub((part.pixels() * 4).max(LEAST_COST));
+                let bytes = part.pixels() * 4;
+                target.spare.written(bytes);
+                self.bytes += bytes;
+                *left = left.saturating_sub((bytes * price).max(LEAST_COST));
             }
         }
         self.phase = Phase::Draw { operation: 0, row: 0 };
@@ -230,18 +233,21 @@ impl Paint {
                 (index, row) = (index + 1, 0);
                 continue;
             }
-            let rows = *left / (u64::from(rest.width()) * 4);
+            let target = self.targets.iter().find(|target| target.layer == operation.layer());
+            let price = target.map_or(1, |target| target.spare.price());
+            let rows = *left / (u64::from(rest.width()) * 4 * price);
             let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
-            if let Some(target) = self.targets.iter().find(|target| target.layer == operation.layer()) {
+            let bytes = part.pixels() * 4;
+            if let Some(target) = target {
                 if !stage.compositions.settle(&target.spare, part, left) {
                     self.phase = Phase::Draw { operation: index, row };
                     return Ok(Step::Unfinished);
                 }
                 operation.carry_out(part, &target.spare)?;
+                target.spare.written(bytes);
             }
-            let bytes = part.pixels() * 4;
             self.bytes += bytes;
-            *left = left.saturating_sub(bytes.max(LEAST_COST));
+            *left = left.saturating_sub((bytes * price).max(LEAST_COST));
             row += part.height();
         }
         Ok(Step::Finished)
@@ -281,7 +287,8 @@ fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, left: &mut u64) -
         if !stage.compositions.settle(&front, operation.pixels(), left) {
             return Ok(Step::Unfinished);
         }
-        *left = left.saturating_sub(operation.bytes());
+        *left = left.saturating_sub(operation.bytes() * front.price());
+        front.written(operation.bytes());
         let result = operation.carry_out(operation.pixels(), &front);
         stage.scene.drawn_in_place(key, operation.pixels());
         result?;
