@@ -136,7 +136,7 @@ impl Record {
     fn draw(&mut self, draw: Draw<'static>, backing: Option<Arc<Backing>>) -> Option<u32> {
         let layer = draw.layer;
         let backing = backing.filter(|_| draw.image.planes[0].region != 0);
-        self.add(layer, Part::Draw(Box::new(draw), backing))
+        self.add(layer, Part::Draw(draw, backing))
     }
 
     fn fill(&mut self, fill: Fill) -> Option<u32> {

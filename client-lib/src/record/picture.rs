@@ -24,7 +24,7 @@ pub(crate) enum Part {
     /// A rectangle of one colour.
     Fill(Fill),
     /// An image. Without a backing, its pixels are what it carries, of any length.
-    Draw(Box<Draw<'static>>, Option<Arc<Backing>>),
+    Draw(Draw<'static>, Option<Arc<Backing>>),
 }
 
 /// A layer's picture, from back to front.
@@ -105,7 +105,7 @@ impl Part {
             Some(bytes) => ranges.iter().for_each(|range| room.extend_from_slice(&bytes[range.clone()])),
             None => backing.read_ranges(&ranges, &mut room)?,
         }
-        **draw = inline::carrying(draw, &image, area, Cow::Owned(room));
+        *draw = inline::carrying(draw, &image, area, Cow::Owned(room));
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl Picture {
             image: self.image(region),
             carried: Cow::Borrowed(&[]),
         };
-        self.add(Part::Draw(Box::new(draw), Some(Arc::clone(backing))));
+        self.add(Part::Draw(draw, Some(Arc::clone(backing))));
     }
 
     /// Copies what it shows of a region that is about to change, whose memory is `mapped` if that is at hand.
@@ -330,7 +330,7 @@ mod tests {
         let draw = Draw::new(ImageView::packed(width, height, Format::Xrgb8888));
         let request = draw.request(&Layer::new(1, &options), backing.id());
         let backing = Arc::new(backing);
-        picture.add(Part::Draw(Box::new(request), Some(Arc::clone(&backing))));
+        picture.add(Part::Draw(request, Some(Arc::clone(&backing))));
         (picture, backing)
     }
 
@@ -400,8 +400,8 @@ mod tests {
             assert!(!picture.wants_capture());
             let (other, _backing) = shown((999, 1000), 4_000_000);
             let Some(Part::Draw(draw, from)) = other.parts.into_iter().next() else { panic!("no draw") };
-            let draw = blitd_protocol::request::Draw { operator: Operator::Over, opacity: 9, ..*draw };
-            let part = Part::Draw(Box::new(draw), from);
+            let draw = blitd_protocol::request::Draw { operator: Operator::Over, opacity: 9, ..draw };
+            let part = Part::Draw(draw, from);
             picture.add(part);
         }
         picture.save(backing.id(), None);
