@@ -19,6 +19,9 @@ use super::unmap::{Mapping, Unmapper};
 /// microseconds for 256 KiB, where 20 are usual.
 const NEW_MEMORY: u64 = 12;
 
+/// How much longer it takes to write past the cache than into it.
+const PAST_CACHE: u64 = 2;
+
 /// Rows begin on a cache line.
 const ALIGNMENT: u64 = 64;
 
@@ -148,9 +151,13 @@ impl Storage {
         Picture::new(view, self.layout)
     }
 
-    /// What writing it costs, as a multiple of what it costs where its memory has been touched.
-    pub const fn price(&self) -> u64 {
-        if self.untouched.get() > 0 { NEW_MEMORY } else { 1 }
+    /// What writing so many bytes of it in all costs, as a multiple of what it costs where they are in the cache.
+    pub fn price(&self, bytes: u64) -> u64 {
+        match self.untouched.get() {
+            0 if cache::is_too_small_for(bytes) => PAST_CACHE,
+            0 => 1,
+            _ => NEW_MEMORY,
+        }
     }
 
     /// Takes note that so many bytes have been written.

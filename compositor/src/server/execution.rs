@@ -55,10 +55,9 @@ impl Server {
     }
 
     /// Begins the frames that can begin.
-    pub(super) fn begin_frames(&mut self) {
+    pub(super) fn begin_frames(&mut self, now: u64) {
         let rooms = &mut self.rooms;
         rooms.spread_damage();
-        let now = rooms.clock.now();
         for output in rooms.outputs.iter_mut().filter(|output| output.may_begin(now)) {
             let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
             let composition = output.frame(snapshot);
@@ -67,8 +66,7 @@ impl Server {
     }
 
     /// Takes note of the frames that have come on the glass, and tells those who wait for them.
-    pub(super) fn flip_frames(&mut self) -> bool {
-        let now = self.rooms.clock.now();
+    pub(super) fn flip_frames(&mut self, now: u64) -> bool {
         let flipped =
             self.rooms.outputs.iter_mut().map(|output| output.flip(now)).fold(false, |any, one| any | one);
         if flipped {

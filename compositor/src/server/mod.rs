@@ -296,9 +296,10 @@ impl Daemon {
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
         server.enter();
-        busy |= server.flip_frames();
-        busy |= server.expire_fences();
-        server.begin_frames();
+        let now = server.rooms.clock.now();
+        busy |= server.flip_frames(now);
+        busy |= server.expire_fences(now);
+        server.begin_frames(now);
         busy |= server.slice();
         busy |= !server.replied.is_empty();
         server.send_replies();

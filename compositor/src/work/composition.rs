@@ -252,11 +252,11 @@ impl Composition {
     }
 
     /// What a part counts for besides what composes it, in bytes: where it is turned on its way to the target, and where
-    /// that is new memory.
+    /// writing that costs more than usual.
     fn besides(&self, part: Rectangle) -> u64 {
         let Target::Screen { storage, .. } = &self.target else { return 0 };
         let turning = if self.is_turned() { TURN_COST } else { 0 };
-        part.pixels() * 4 * (turning + storage.price() - 1)
+        part.pixels() * 4 * (turning + storage.price(self.whole) - 1)
     }
 
     /// Whether what is composed is turned on its way to the target.

@@ -199,7 +199,7 @@ impl Paint {
                 if *left == 0 {
                     return false;
                 }
-                let price = target.spare.price();
+                let price = target.spare.price(target.refreshed);
                 let Some(part) = target.stale.take(*left / 4 / price) else { break };
                 if !stage.compositions.settle(&target.spare, part, left) {
                     target.stale.add(part);
@@ -234,7 +234,7 @@ impl Paint {
                 continue;
             }
             let target = self.targets.iter().find(|target| target.layer == operation.layer());
-            let price = target.map_or(1, |target| target.spare.price());
+            let price = target.map_or(1, |target| target.spare.price(operation.bytes()));
             let rows = *left / (u64::from(rest.width()) * 4 * price);
             let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
             let bytes = part.pixels() * 4;
@@ -287,7 +287,7 @@ fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, left: &mut u64) -
         if !stage.compositions.settle(&front, operation.pixels(), left) {
             return Ok(Step::Unfinished);
         }
-        *left = left.saturating_sub(operation.bytes() * front.price());
+        *left = left.saturating_sub(operation.bytes() * front.price(operation.bytes()));
         front.written(operation.bytes());
         let result = operation.carry_out(operation.pixels(), &front);
         stage.scene.drawn_in_place(key, operation.pixels());
