@@ -301,8 +301,13 @@ impl Daemon {
         busy |= server.expire_fences(now);
         server.begin_frames(now);
         busy |= server.slice();
-        busy |= !server.replied.is_empty();
+        let replies = !server.replied.is_empty();
         server.send_replies();
+        if replies && !server.queue.is_idle() {
+            // Who has been answered may need this CPU, and would have to wait until the scheduler takes it from here.
+            let _ = sched_yield();
+        }
+        busy |= replies;
         if busy {
             self.spin.found(server.rooms.clock.now());
         }
