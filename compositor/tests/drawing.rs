@@ -290,6 +290,8 @@ fn a_draw_after_a_swap_finds_all_of_the_picture() {
     // Large draws alternate between two storages; what each of them lacks must be brought over.
     const SIDE: u32 = 512;
     let mut fixture = Fixture::new(SIDE, SIDE);
+    // Who is alone has longer slices.
+    let _other = fixture.client("other");
     let mut client = fixture.client("swaps");
     let memory = Shared::sealed(u64::from(SIDE * SIDE * 4));
     fixture.region(&mut client, 1, &memory);

@@ -8,7 +8,7 @@ use blitd_client::Serial;
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{Reply, Statistics};
 use blitd_protocol::request::{Entry, LayerConfigure, RegionCreate, Request};
-use blitd_protocol::value::{Access, CaptureSubject, Memory, Priority, StatisticsSubject};
+use blitd_protocol::value::{Access, CaptureSubject, Memory, Path, Priority, StatisticsSubject};
 use fixture::{Client, Fixture, Shared, capture, fill, layer};
 
 /// How many turns of the loop pass until a reply is there.
@@ -79,6 +79,7 @@ fn a_huge_batch_lets_equals_through_after_a_quantum() {
 #[test]
 fn tiny_operations_count_for_something() {
     let mut fixture = Fixture::new(64, 64);
+    let _other = fixture.client("other");
     let mut client = fixture.client("tiny");
     fixture.layer(&mut client, layer(1, 0, 0, 100, 100));
     let dot = |index: i32| {
@@ -99,6 +100,7 @@ fn tiny_operations_count_for_something() {
 #[test]
 fn new_memory_is_touched_in_shorter_slices() {
     let mut fixture = Fixture::new(64, 64);
+    let _other = fixture.client("other");
     let mut client = fixture.client("new");
     fixture.layer(&mut client, layer(1, 0, 0, 1024, 1024));
     let slices = |fixture: &mut Fixture, client: &mut Client| {
@@ -107,6 +109,46 @@ fn new_memory_is_touched_in_shorter_slices() {
     let [first, second, third] = [(); 3].map(|()| slices(&mut fixture, &mut client));
     // The spare storage is new, then what was in front, and then none.
     assert!(first > 150 && second > 150 && third < 20, "{first}, {second} and {third} slices");
+}
+
+#[test]
+fn who_is_alone_is_not_sliced_for_nobody() {
+    let mut fixture = Fixture::new(64, 64);
+    let mut client = fixture.client("alone");
+    fixture.layer(&mut client, layer(1, 0, 0, 1024, 1024));
+    fixture.rest();
+    let (small, large) = (Request::Fill(fill(1, 5, 300, 300)), Request::Fill(fill(1, 7, 1024, 1024)));
+    for _ in 0..3 {
+        fixture.done(&mut client, &large);
+    }
+    let ask = |fixture: &mut Fixture, client: &mut Client| {
+        [&small, &large].map(|request| fixture.done(client, request)).map(|done| (done.path, done.slices))
+    };
+    let alone = ask(&mut fixture, &mut client);
+    assert!(alone[0] == (Path::InPlace, 1) && alone[1].1 <= 4, "{alone:?}");
+    let other = fixture.client("other");
+    let beside = ask(&mut fixture, &mut client);
+    assert!(beside.iter().all(|done| done.0 == Path::Swapped) && beside[1].1 >= 16, "{beside:?}");
+    drop(other);
+    fixture.rest();
+    assert_eq!(ask(&mut fixture, &mut client), alone);
+}
+
+#[test]
+fn slices_get_shorter_when_somebody_comes() {
+    let mut fixture = Fixture::new(64, 64);
+    let mut client = fixture.client("first");
+    fixture.layer(&mut client, layer(1, 100, 0, 2000, 2000));
+    for _ in 0..3 {
+        fixture.done(&mut client, &Request::Fill(fill(1, 7, 2000, 2000)));
+    }
+    let whole = Request::Fill(fill(1, 7, 2000, 2000));
+    let alone = fixture.done(&mut client, &whole).slices;
+    let serial = client.submit(&whole);
+    fixture.turn();
+    let _other = fixture.client("second");
+    let Reply::Done(beside) = fixture.reply(&mut client, serial) else { panic!("no receipt") };
+    assert!(beside.slices > 3 * alone, "{alone} slices alone, and {} where somebody came", beside.slices);
 }
 
 #[test]

@@ -360,6 +360,7 @@ fn statistics_tell_what_the_receipts_of_each_priority_told() {
 #[test]
 fn small_requests_that_are_sent_together_are_answered_together() {
     let mut fixture = Fixture::new(64, 64);
+    let _other = fixture.client("other");
     let mut packets = Packets::new(&mut fixture);
     packets.client.submit(&Request::LayerCreate(layer(1, 0, 0, 8, 8)));
     fixture.settle();

@@ -47,7 +47,7 @@ impl Rows {
                 self.stream_by_avx();
             } else {
                 self.each(|source, target| {
-                    past_cache(source, target, self.length, |a, b| line_by_sse2(a, b))
+                    past_cache(source, target, self.length, |a, b| block_by_sse2(a, b))
                 });
             }
             // These stores are in no order with others, and who is told that they are done might not see them.
@@ -65,19 +65,26 @@ impl Rows {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx")]
     unsafe fn stream_by_avx(self) {
-        use std::arch::x86_64::{__m256i, _mm256_loadu_si256, _mm256_stream_si256};
+        use std::arch::x86_64::{
+            __m256i, _MM_HINT_NTA, _mm_prefetch, _mm256_loadu_si256, _mm256_stream_si256,
+        };
 
-        let line = |source: *const u8, target: *mut u8| {
+        let block = |source: *const u8, target: *mut u8| {
+            // Nothing happens where there is no memory.
+            _mm_prefetch(source.wrapping_add(AHEAD).cast(), _MM_HINT_NTA);
+            _mm_prefetch(source.wrapping_add(AHEAD + BLOCK / 2).cast(), _MM_HINT_NTA);
             let (source, target) = (source.cast::<__m256i>(), target.cast::<__m256i>());
-            // SAFETY: `past_cache` gives whole lines of both, and that of the target begins at a multiple of 64.
+            // SAFETY: `past_cache` gives whole blocks of both, and that of the target begins at a multiple of their size.
             unsafe {
-                let halves = [_mm256_loadu_si256(source), _mm256_loadu_si256(source.add(1))];
-                _mm256_stream_si256(target, halves[0]);
-                _mm256_stream_si256(target.add(1), halves[1]);
+                let quarters = [0, 1, 2, 3].map(|quarter| _mm256_loadu_si256(source.add(quarter)));
+                _mm256_stream_si256(target, quarters[0]);
+                _mm256_stream_si256(target.add(1), quarters[1]);
+                _mm256_stream_si256(target.add(2), quarters[2]);
+                _mm256_stream_si256(target.add(3), quarters[3]);
             }
         };
         // SAFETY: the caller's promise.
-        unsafe { self.each(|source, target| past_cache(source, target, self.length, line)) };
+        unsafe { self.each(|source, target| past_cache(source, target, self.length, block)) };
     }
 
     /// # Safety
@@ -98,44 +105,48 @@ impl Rows {
     }
 }
 
-/// What the processor gathers before it writes: a line of the cache.
+/// How much is read before it is written, in bytes: two lines of the cache.
 #[cfg(target_arch = "x86_64")]
-const LINE: usize = 64;
+const BLOCK: usize = 128;
 
-/// Copies a row, whole lines of the target by `line`.
+/// How far ahead of what is copied past the cache to fetch, in bytes: in the next page, whose place has to be looked up.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 4096;
+
+/// Copies a row, whole blocks of the target by `block`.
 ///
 /// # Safety
-/// `length` bytes must be readable at `source` and writable at `target`, and `line` must copy a line.
+/// `length` bytes must be readable at `source` and writable at `target`, and `block` must copy a block.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn past_cache(source: *const u8, target: *mut u8, length: usize, line: impl Fn(*const u8, *mut u8)) {
-    let head = target.align_offset(LINE).min(length);
-    let tail = head + (length - head) / LINE * LINE;
+unsafe fn past_cache(source: *const u8, target: *mut u8, length: usize, block: impl Fn(*const u8, *mut u8)) {
+    let head = target.align_offset(BLOCK).min(length);
+    let tail = head + (length - head) / BLOCK * BLOCK;
     // SAFETY: the caller's promise: all offsets are at most `length`.
     unsafe {
         source.copy_to(target, head);
         let mut at = head;
         while at < tail {
-            line(source.add(at), target.add(at));
-            at += LINE;
+            block(source.add(at), target.add(at));
+            at += BLOCK;
         }
         source.add(tail).copy_to(target.add(tail), length - tail);
     }
 }
 
-/// Copies a line.
+/// Copies a block.
 ///
 /// # Safety
-/// There must be a whole line to read at `source` and to write at `target`, which must be a multiple of 64.
+/// There must be a whole block to read at `source` and to write at `target`, which must be a multiple of 16.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn line_by_sse2(source: *const u8, target: *mut u8) {
+unsafe fn block_by_sse2(source: *const u8, target: *mut u8) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
 
     let (source, target) = (source.cast::<__m128i>(), target.cast::<__m128i>());
-    for quarter in 0..4 {
-        // SAFETY: the caller's promise: there are four quarters in a line.
-        unsafe { _mm_stream_si128(target.add(quarter), _mm_loadu_si128(source.add(quarter))) };
+    for part in 0..BLOCK / size_of::<__m128i>() {
+        // SAFETY: the caller's promise: there are so many parts in a block.
+        unsafe { _mm_stream_si128(target.add(part), _mm_loadu_si128(source.add(part))) };
     }
 }
 
@@ -148,8 +159,8 @@ mod tests {
     proptest! {
         #[test]
         fn all_ways_copy_the_rows_and_nothing_else(
-            is_past_cache: bool, (source_at, target_at) in (0usize..70, 0usize..70),
-            length in 0usize..400, count in 0usize..4, (more, less) in (0usize..70, 0usize..70),
+            is_past_cache: bool, (source_at, target_at) in (0usize..140, 0usize..140),
+            length in 0usize..600, count in 0usize..4, (more, less) in (0usize..70, 0usize..70),
         ) {
             let (source_stride, target_stride) = (length + more, length + less);
             let source: Vec<u8> = (0..source_at + count * source_stride).map(|at| (at % 251) as u8).collect();
@@ -175,7 +186,7 @@ mod tests {
             {
                 target.fill(255);
                 // SAFETY: as above.
-                unsafe { rows.each(|source, target| past_cache(source, target, length, |a, b| line_by_sse2(a, b))) };
+                unsafe { rows.each(|source, target| past_cache(source, target, length, |a, b| block_by_sse2(a, b))) };
                 prop_assert_eq!(&target, &expected);
             }
         }

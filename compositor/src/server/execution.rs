@@ -17,7 +17,7 @@ use crate::display::kms::HeadFlip;
 use crate::queue::{ConnectionId, Turn};
 use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
-use crate::work::{SLICE, Step, WorkError};
+use crate::work::{SLICE, SLICE_ALONE, Step, WorkError};
 
 /// What a step of painting costs at the least, in bytes: about as long as taking up a request, carrying it out and
 /// answering it takes, however small it is.
@@ -145,7 +145,8 @@ impl Server {
     /// go out together at its end; so what is less urgent is left for the next one.
     fn request_slice(&mut self, first: Turn) {
         let urgency = self.queue.urgency(first.connection);
-        let mut left = SLICE;
+        self.rooms.slice = if self.clients.len() > 1 { SLICE } else { SLICE_ALONE };
+        let mut left = self.rooms.slice;
         let mut next = Some(first);
         while let Some(turn) = next {
             left = left.saturating_sub(self.work_on(turn, left));
@@ -296,6 +297,7 @@ fn progress(rooms: &mut Rooms, work: &mut Work, left: &mut u64) -> Result<Progre
                 scene: &mut rooms.scene,
                 compositions: &mut rooms.compositions,
                 unmapper: &rooms.unmapper,
+                slice: rooms.slice,
             };
             if paint.step(&mut stage, left)? == Step::Unfinished {
                 return Ok(Progress::Unfinished);

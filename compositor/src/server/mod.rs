@@ -58,6 +58,7 @@ use crate::queue::{ConnectionId, Queue};
 use crate::scene::Scene;
 use crate::scene::arrangement::Arrangement;
 use crate::session::{Session, SessionError};
+use crate::work::SLICE;
 use crate::work::compositions::Compositions;
 use dmabufs::Deadlines;
 use histograms::Histograms;
@@ -93,6 +94,8 @@ struct Rooms {
     helper: Helper,
     unmapper: Unmapper,
     counters: Counters,
+    /// How many bytes the slice of a request has.
+    slice: u64,
     histograms: Histograms,
     clock: Clock,
     started: u64,
@@ -209,6 +212,7 @@ impl Daemon {
             helper,
             unmapper,
             counters: Counters::default(),
+            slice: SLICE,
             histograms: Histograms::default(),
             clock,
             started: now,

@@ -35,6 +35,9 @@ use crate::memory::storage::StorageError;
 /// that thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
+/// The same for requests while there is one connection only: nobody waits, and looking around is for nothing.
+pub const SLICE_ALONE: u64 = 8 * SLICE;
+
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {

@@ -29,6 +29,8 @@ pub struct Stage<'a> {
     pub compositions: &'a mut Compositions,
     /// For new storage.
     pub unmapper: &'a Unmapper,
+    /// How many bytes a whole slice has at present.
+    pub slice: u64,
 }
 
 /// One layer that is drawn into its spare storage.
@@ -117,17 +119,21 @@ impl Paint {
     /// # Errors
     /// It ends here, and nothing of it lands.
     pub fn step(&mut self, stage: &mut Stage<'_>, left: &mut u64) -> Result<Step, WorkError> {
-        if let ([operation], false) = (self.operations.as_slice(), self.is_batch)
-            && operation.bytes() <= SLICE
+        if let (Phase::Begin { .. }, [operation], false) =
+            (&self.phase, self.operations.as_slice(), self.is_batch)
+            && operation.bytes() <= stage.slice
             && !operation.may_fault()
         {
             if operation.bytes() > *left {
                 *left = 0;
                 return Ok(Step::Unfinished);
             }
-            self.path = Path::InPlace;
-            self.bytes = operation.bytes();
-            return draw_in_place(operation, stage, left);
+            let step = draw_in_place(operation, stage, left)?;
+            if step == Step::Finished {
+                self.path = Path::InPlace;
+                self.bytes = operation.bytes();
+            }
+            return Ok(step);
         }
         loop {
             let is_over = match self.phase {

@@ -12,10 +12,14 @@ pub(super) enum Scene {
     Carried,
     /// Draws one after the other, of which blitd's own time counts; of blitd only.
     Service,
-    /// Copies of rows; of copies.c only.
+    /// Copies of rows to two places in turns; of copies.c only.
     Copy,
     /// The same by stores that pass the cache; of copies.c only.
     Stream,
+    /// Copies of rows to one place; of copies.c only.
+    CopyOne,
+    /// The same by stores that pass the cache; of copies.c only.
+    StreamOne,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -27,12 +31,14 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 9] = [
+    const ALL: [(&str, Self); 11] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
         ("copy", Self::Copy),
         ("stream", Self::Stream),
+        ("copy-one", Self::CopyOne),
+        ("stream-one", Self::StreamOne),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),

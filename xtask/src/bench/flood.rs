@@ -7,8 +7,14 @@ use super::scenes::{FLOOD_MEDIAN, FLOOD_PERCENTILE, FLOOD_PRIORITY, LONGEST_WAIT
 use super::servers::Client;
 use super::statistics::{Rounds, median, percentile};
 use super::worker::Worker;
-use super::{Bench, Frames};
+use super::{Bench, Frames, machine};
 use crate::tools::TaskError;
+
+/// How many short rounds it takes for one of other scenes: what happens to the machine spoils few draws then.
+const ROUNDS: usize = 4;
+
+/// How many rounds are done again at most, for each that is wanted.
+const MOST_AGAIN: usize = 4;
 
 /// What one server did under a flood, in microseconds.
 #[derive(Default)]
@@ -80,13 +86,25 @@ pub(super) fn measure(bench: &mut Bench, flooding: usize, placement: Placement) 
     // Memory is touched for the first time in the first.
     ours.round(1)?;
     peer.round(1)?;
-    for _ in 0..bench.rounds {
-        let (probe, floods) = ours.round(bench.probes)?;
-        our_side.add(&probe, &floods);
-        let (probe, floods) = peer.round(bench.probes)?;
-        peer_side.add(&probe, &floods);
+    let (mut rounds, mut again) = (0, 0);
+    let wanted = ROUNDS * bench.rounds;
+    while rounds < wanted {
+        let stolen = machine::stolen();
+        let our_round = ours.round(bench.probes)?;
+        let peer_round = peer.round(bench.probes)?;
+        // One draw of a hundred that waited for the machine itself would be the 99th percentile.
+        if machine::stolen() > stolen && again < MOST_AGAIN * wanted {
+            again += 1;
+            continue;
+        }
+        rounds += 1;
+        our_side.add(&our_round.0, &our_round.1);
+        peer_side.add(&peer_round.0, &peer_round.1);
     }
     let name = |what: &str| format!("flood of {flooding}: {what}, {}", placement.name());
+    if again > 0 {
+        println!("!! {}: {again} rounds again, since CPUs were taken from this machine", name("64x64"));
+    }
     let (draws, peer_draws) = (our_side.draws, peer_side.draws);
     let rounds = Rounds { ours: our_side.medians, peer: peer_side.medians };
     bench.composed(
@@ -124,6 +142,6 @@ mod tests {
         side.add(&probe, &floods);
         assert_eq!((side.draws.len(), side.medians, side.percentiles), (6, vec![2.0; 2], vec![3.0; 2]));
         assert!((side.large[0] - 2500.0).abs() < 1e-6, "{}", side.large[0]);
-        assert!((side.frames.a_second() - 60.0).abs() < 1e-6);
+        assert!((side.frames.a_second() - 65.0).abs() < 1e-6);
     }
 }

@@ -35,6 +35,16 @@ pub(super) fn warning() -> Option<String> {
     })
 }
 
+/// For how long whoever runs this machine has kept its CPUs from it, all together, in ticks of 10 ms; zero where it is no
+/// virtual one (`Documentation/filesystems/proc.rst`, "steal").
+pub(super) fn stolen() -> u64 {
+    stolen_of(&text("/proc/stat"))
+}
+
+fn stolen_of(text: &str) -> u64 {
+    text.lines().next().and_then(|line| line.split_whitespace().nth(8)?.parse().ok()).unwrap_or(0)
+}
+
 fn text(path: &str) -> String {
     read_to_string(path).unwrap_or_default()
 }
@@ -56,6 +66,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_says_is_read() {
+        assert_eq!(stolen_of("cpu  9 8 7 6 5 4 3 21 1 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"), 21);
+        assert_eq!(stolen_of(""), 0);
         assert_eq!(chosen("always [madvise] never\n"), Some("madvise"));
         assert_eq!(chosen(""), None);
         assert_eq!(value("processor\t: 0\nmodel name\t: A CPU: B\n", "model name"), Some("A CPU: B"));
