@@ -42,6 +42,9 @@ enum Task {
     /// A start of blitd that is measured.
     #[command(hide = true)]
     BenchStart(bench::start::Arguments),
+    /// What is measured in a guest.
+    #[command(hide = true)]
+    BenchGuest(bench::guest::Arguments),
     /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
     /// does nothing else meanwhile.
     Frames,
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchStart(arguments) => bench::start::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchGuest(arguments) => bench::guest::run_in_guest(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
         Task::Qemu(arguments) => qemu::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::QemuGuest(arguments) => qemu::guest::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -56,6 +56,38 @@ pub(crate) const XCB: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "libxcb1-dev", "libxcb-shm0-dev"],
 };
 
+/// A compositor that blitd is compared with on a card, and the device manager that it asks for cards.
+pub(crate) const WESTON: Tool = Tool {
+    probe: &["sh", "-c", EVERY, "sh", "weston", "udevadm", "/lib/systemd/systemd-udevd"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "weston", "udev"],
+};
+
+/// Another one, and what gives it the card and serves clients of X, which it insists on.
+pub(crate) const CAGE: Tool = Tool {
+    probe: &["sh", "-c", EVERY, "sh", "cage", "seatd", "Xwayland"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "cage", "seatd", "xwayland"],
+};
+
+/// The libraries of their client and of a program that needs no compositor.
+pub(crate) const WAYLAND: Tool = Tool {
+    probe: &[
+        "sh",
+        "-c",
+        "pkg-config --exists wayland-client wayland-protocols libdrm && wayland-scanner --version",
+    ],
+    install: &[
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "libwayland-dev",
+        "libwayland-bin",
+        "wayland-protocols",
+        "libdrm-dev",
+        "pkg-config",
+    ],
+};
+
 /// The machine that is looked at from outside, and what packs its first files.
 pub(crate) const QEMU: Tool = Tool {
     probe: &["sh", "-c", EVERY, "sh", "qemu-system-x86_64", "cpio", "dpkg-deb", "xz"],

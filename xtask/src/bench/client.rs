@@ -217,6 +217,18 @@ impl Client {
                     })
                     .collect()
             }
+            Scene::Redraw => (0..command.amount)
+                .map(|index| {
+                    let before = Instant::now();
+                    let colour = (index as u32).wrapping_mul(0x0001_0203);
+                    for (pixel, at) in region.pixels_mut().iter_mut().zip(0_u32..) {
+                        *pixel = colour.wrapping_add(at);
+                    }
+                    connection.draw(layer, region, &draw)?;
+                    connection.sync(0)?;
+                    Ok(nanoseconds(before.elapsed()))
+                })
+                .collect(),
             Scene::Flood => {
                 connection.draw(layer, region, &draw)?;
                 say("flooding")?;

@@ -28,10 +28,12 @@ pub(super) enum Scene {
     Probe,
     /// Draws without pause until the next line comes.
     Flood,
+    /// So many times: paints its memory anew, draws, and waits until that is on the glass.
+    Redraw,
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 11] = [
+    const ALL: [(&str, Self); 12] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
@@ -43,6 +45,7 @@ impl Scene {
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),
         ("flood", Self::Flood),
+        ("redraw", Self::Redraw),
     ];
 }
 
@@ -53,7 +56,7 @@ pub(super) struct Command {
     /// Of each draw, in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// How many draws a probe has; for how many milliseconds all else goes on, of which a flood takes no notice.
+    /// How many draws a probe or a redraw has; for how many milliseconds all else goes on, of which a flood takes no notice.
     pub(super) amount: u64,
 }
 

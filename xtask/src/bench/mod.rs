@@ -10,6 +10,8 @@ mod crossing;
 mod draws;
 pub(crate) mod echo;
 mod flood;
+mod glass;
+pub(crate) mod guest;
 mod machine;
 mod placement;
 mod report;
@@ -149,6 +151,9 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
         if wanted(&format!("copy {width}x{height}")) {
             copies::measure(bench, size)?;
         }
+    }
+    if wanted("frame 1920x1080 on a card") {
+        glass::measure(bench)?;
     }
     if wanted("start to first draw") {
         start::measure(bench)?;

@@ -80,3 +80,8 @@ pub(super) const DRAWS: [Draws; 6] = [
     many("batch 64x64", Scene::Batch, 1.5, 1.5),
     many("completions 64x64", Scene::Pipeline, 5.0, 2.5),
 ];
+
+/// What Weston, and what two copies and a flip, take for a frame on a card, of what blitd does: at least 1 : 0.85, and
+/// 1 : 1.15.
+pub(super) const OF_WESTON: f64 = 1.0 / 0.85;
+pub(super) const CLOSE_TO_COPIES: f64 = 1.0 / 1.15;
