@@ -92,12 +92,13 @@ impl Server {
             self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
         waiting.sort_unstable();
         for id in waiting {
-            self.step(id, SLICE);
+            self.step(id, self.rooms.slice);
         }
     }
 
     /// Does one slice of work, if there is any.
     pub(super) fn slice(&mut self) -> bool {
+        self.rooms.slice = if self.clients.len() > 1 { SLICE } else { SLICE_ALONE };
         let turn = self.queue.next();
         let urgency = turn.map_or(0, |turn| self.queue.urgency(turn.connection));
         let is_more_urgent = urgency > std::mem::replace(&mut self.urgency, urgency);
@@ -121,7 +122,7 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
-        let bytes = match rooms.compositions.step(composition, SLICE) {
+        let bytes = match rooms.compositions.step(composition, rooms.slice) {
             Some(Ok((Step::Unfinished, _))) => return,
             Some(Ok((Step::Finished, bytes))) => bytes,
             // Only memory of a client can go away, and no frame is composed there.
@@ -145,7 +146,6 @@ impl Server {
     /// go out together at its end; so what is less urgent is left for the next one.
     fn request_slice(&mut self, first: Turn) {
         let urgency = self.queue.urgency(first.connection);
-        self.rooms.slice = if self.clients.len() > 1 { SLICE } else { SLICE_ALONE };
         let mut left = self.rooms.slice;
         let mut next = Some(first);
         while let Some(turn) = next {

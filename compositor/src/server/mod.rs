@@ -94,7 +94,7 @@ struct Rooms {
     helper: Helper,
     unmapper: Unmapper,
     counters: Counters,
-    /// How many bytes the slice of a request has.
+    /// How many bytes a slice has at present.
     slice: u64,
     histograms: Histograms,
     clock: Clock,
@@ -193,12 +193,16 @@ impl Daemon {
         loop_watch
             .add(&helper, Source::Helper, readable)
             .map_err(ServerError::system("watching the helper thread"))?;
+        if let Some(flips) = display.flip_descriptor() {
+            loop_watch
+                .add(&flips, Source::Flips, readable)
+                .map_err(ServerError::system("watching the card"))?;
+        }
         let event_loop = EventLoop::try_new()?;
         loop_watch
             .add(&event_loop, Source::Rare, readable)
             .map_err(ServerError::system("watching the event loop"))?;
         let handle = event_loop.handle();
-        watch(&handle, display.flip_descriptor(), Server::take_flips)?;
         watch(&handle, display.monitor_descriptor(), Server::look_for_outputs)?;
         watch(&handle, session.descriptor(), Server::follow_session)?;
         let rooms = Rooms {
@@ -290,17 +294,19 @@ impl Daemon {
             None => server.rooms.clock.now_of_kernel().and_then(|now| rest(&mut self.spin, now)),
             longest => longest,
         };
-        if server.hear(longest)? {
-            let now = server.rooms.clock.now();
+        let is_rare = server.hear(longest)?;
+        let mut now = server.rooms.clock.now();
+        if is_rare {
             if server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
                 self.looked_around = now;
                 self.event_loop.dispatch(Some(Duration::ZERO), server)?;
+                // It may have taken long: a card has been opened, or a mode set.
+                now = server.rooms.clock.now();
             }
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
-        server.enter();
-        let now = server.rooms.clock.now();
+        server.enter(now);
         busy |= server.flip_frames(now);
         busy |= server.expire_fences(now);
         server.begin_frames(now);
@@ -313,7 +319,7 @@ impl Daemon {
         }
         busy |= replies;
         if busy {
-            self.spin.found(server.rooms.clock.now());
+            self.spin.found(now);
         }
         Ok(busy)
     }
@@ -397,6 +403,7 @@ impl Server {
                 Source::Connection(id) => self.hear_client(id, flags),
                 Source::Fence(id) => self.fence_signalled(id),
                 Source::Helper => self.hear_helper(),
+                Source::Flips => self.take_flips(),
                 Source::Rare => is_rare = true,
             }
         }

@@ -35,7 +35,7 @@ use crate::memory::storage::StorageError;
 /// that thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
-/// The same for requests while there is one connection only: nobody waits, and looking around is for nothing.
+/// The same while there is one connection only: nobody but itself waits, and looking around is for little.
 pub const SLICE_ALONE: u64 = 8 * SLICE;
 
 /// Whether there is more to do.
