@@ -73,9 +73,15 @@ pub(super) fn measure(bench: &mut Bench) -> Result<(), TaskError> {
     // Without CRCs and writeback: their work would be done on the guest's only CPU, at each flip.
     guest.args(["--timeout", "600", "--kernel", "vkms.nomap=1", "--"]).arg(program).arg("bench-guest");
     guest.arg(&servers.programs).arg(&servers.folder).arg(bench.rounds.to_string());
-    guest.stdout(Stdio::piped());
+    guest.stdin(Stdio::null()).stderr(Stdio::inherit());
     let cpus = servers.cpus;
-    let printed = cpus.start_on(cpus.server, || Process::start(&mut guest))?.finish()?;
+    let output = cpus.start_on(cpus.server, || {
+        guest.output().map_err(|source| TaskError::Start { what: "the guest".into(), source })
+    })?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        return Err(TaskError::Expected(format!("the guest has failed ({}):\n{printed}", output.status)));
+    }
     let costs: Vec<Cost> = printed.lines().filter_map(Cost::of).collect();
     let times = |wanted| -> Vec<f64> {
         let of = costs.iter().filter(|cost| cost.server == wanted);
