@@ -10,7 +10,7 @@ pub mod arrangement;
 use area::Area;
 use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
-use blitd_protocol::value::Name;
+use blitd_protocol::value::{Band, Name};
 use foldhash::HashMap;
 
 /// A layer's number, never used twice.
@@ -27,7 +27,9 @@ pub struct Attributes {
     pub output: OutputId,
     /// Its rectangle on the output.
     pub place: Rectangle,
-    /// Its place in the stack; equals stand in the order of their creation.
+    /// Its band: all of a band stands above all of the band before it.
+    pub band: Band,
+    /// Its place in its band; equals stand in the order of their creation.
     pub z: i32,
     /// 255 is opaque.
     pub opacity: u8,
@@ -110,7 +112,7 @@ impl<S> Default for Scene<S> {
 }
 
 impl<S: Clone> Scene<S> {
-    /// Puts a layer on top of those of its height.
+    /// Puts a layer on top of those of its band and height.
     pub fn insert(&mut self, layer: Layer<S>) -> LayerKey {
         let key = LayerKey(self.next);
         self.next += 1;
@@ -161,7 +163,7 @@ impl<S: Clone> Scene<S> {
                 layer.attributes = attributes;
             }
             self.damage_whole(key);
-            is_restacked |= before.z != attributes.z;
+            is_restacked |= (before.band, before.z) != (attributes.band, attributes.z);
         }
         if is_restacked {
             self.restack();
@@ -233,7 +235,10 @@ impl<S: Clone> Scene<S> {
 
     fn restack(&mut self) {
         let layers = &self.layers;
-        self.stack.sort_by_cached_key(|key| (layers.get(key).map(|layer| layer.attributes.z), *key));
+        self.stack.sort_by_cached_key(|key| {
+            let height = |layer: &Layer<S>| (layer.attributes.band.number(), layer.attributes.z);
+            (layers.get(key).map(height), *key)
+        });
     }
 
     fn damage_whole(&mut self, key: LayerKey) {
@@ -279,6 +284,7 @@ mod tests {
             attributes: Attributes {
                 output: 1,
                 place: Rectangle::new(x, 0, 10, 10).unwrap(),
+                band: Band::Normal,
                 z,
                 opacity: 255,
                 visible: true,
@@ -309,6 +315,28 @@ mod tests {
         let attributes = Attributes { z: 6, ..scene.get(first).unwrap().attributes };
         scene.configure([(first, attributes)]);
         assert_eq!(order(&scene), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_band_stands_above_all_of_the_one_before_it() {
+        let mut scene = Scene::default();
+        let banded = |storage, band, z| {
+            let layer = layer(storage, 0, z);
+            Layer { attributes: Attributes { band, ..layer.attributes }, ..layer }
+        };
+        scene.insert(banded(1, Band::Alarm, i32::MIN));
+        scene.insert(banded(2, Band::Normal, i32::MAX));
+        let last = scene.insert(banded(3, Band::Background, i32::MAX));
+        scene.insert(banded(4, Band::Overlay, -5));
+        scene.insert(banded(5, Band::Normal, -5));
+        let order =
+            |scene: &Scene<u32>| scene.snapshot(OWN).iter().map(|placed| placed.storage).collect::<Vec<_>>();
+        assert_eq!(order(&scene), [3, 5, 2, 4, 1]);
+        damage(&mut scene);
+        let attributes = Attributes { band: Band::Alarm, ..scene.get(last).unwrap().attributes };
+        scene.configure([(last, attributes)]);
+        assert_eq!(order(&scene), [5, 2, 4, 1, 3]);
+        assert!(!damage(&mut scene).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
-use blitd_protocol::value::{Band, Mode, Name, Priority, StatisticsSubject};
+use blitd_protocol::value::{Mode, Name, Priority, StatisticsSubject};
 use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord, PriorityRecord};
 use foldhash::HashMap;
 
@@ -155,7 +155,7 @@ fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
         height: attributes.place.height().into(),
         z: attributes.z.into(),
         fourcc: layer.format.fourcc().into(),
-        band: Band::Normal.number(),
+        band: attributes.band.number(),
         opacity: attributes.opacity,
         visible: attributes.visible.into(),
         reserved: [0; 5],

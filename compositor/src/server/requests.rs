@@ -25,6 +25,7 @@ use crate::memory::region::Region;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Mapping;
 use crate::policy::Usage;
+use crate::policy::bands::BandError;
 use crate::scene::arrangement::FIRST;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
 use crate::work::WorkError;
@@ -235,12 +236,8 @@ pub(super) fn not_shown(output: OutputId, reason: NotShown) -> Reply<'static> {
     Reply::Shown(Shown { output, reason, sequence: 0, time: 0, clock: ClockSource::None })
 }
 
-fn check_band(band: Band) -> Result<(), WorkError> {
-    if band == Band::Normal {
-        return Ok(());
-    }
-    let what = format!("band {}", band.number());
-    Err(WorkError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
+fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
+    client.limits().bands.check(client.credentials().uid, band)
 }
 
 /// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory
@@ -265,7 +262,7 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         let what = format!("a layer of format {format}");
         return Err(WorkError::NotSupported { what, instead: "use XR24 or AR24" }.into());
     }
-    check_band(create.band)?;
+    check_band(client, create.band)?;
     if create.linger {
         let what = "a layer that lingers".into();
         return Err(WorkError::NotSupported { what, instead: "keep its connection open, and send 0" }.into());
@@ -279,8 +276,8 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
             return Err(error.into());
         }
     };
-    let attributes =
-        Attributes { output, place, z: create.z, opacity: create.opacity, visible: create.visible };
+    let LayerCreate { band, z, opacity, visible, .. } = create;
+    let attributes = Attributes { output, place, band, z, opacity, visible };
     let key = rooms.scene.insert(Layer {
         owner: client.id(),
         id,
@@ -302,12 +299,17 @@ fn layer_configure(
     configure: &LayerConfigure,
 ) -> Result<(LayerKey, Attributes), Refusal> {
     let (key, layer) = client.ids().layer(&rooms.scene, configure.layer)?;
-    let attributes = changed(rooms, layer.attributes, configure)?;
+    let attributes = changed(rooms, client, layer.attributes, configure)?;
     Ok((key, attributes))
 }
 
-fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Result<Attributes, Refusal> {
-    configure.band.map_or(Ok(()), check_band)?;
+fn changed(
+    rooms: &Rooms,
+    client: &Client,
+    before: Attributes,
+    configure: &LayerConfigure,
+) -> Result<Attributes, Refusal> {
+    configure.band.map_or(Ok(()), |band| check_band(client, band))?;
     let place = match configure.place {
         None => before.place,
         Some((x, y)) => {
@@ -322,6 +324,7 @@ fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Res
     Ok(Attributes {
         output,
         place,
+        band: configure.band.unwrap_or(before.band),
         z: configure.z.unwrap_or(before.z),
         opacity: configure.opacity.unwrap_or(before.opacity),
         visible: configure.visible.unwrap_or(before.visible),
@@ -358,7 +361,7 @@ fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result
                 let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
                 // Two changes of one layer add up, as they would one after the other.
                 if let Some(earlier) = configures.get(&key) {
-                    attributes = changed(rooms, *earlier, &configure).map_err(at)?;
+                    attributes = changed(rooms, client, *earlier, &configure).map_err(at)?;
                 }
                 configures.insert(key, attributes);
             }

@@ -10,7 +10,7 @@ use blitd_protocol::request::{
     RequestKind,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform,
+    Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform,
 };
 
 use super::{Scenario, Stand, anything, encoded, every_request};
@@ -276,16 +276,8 @@ fn layers(stand: &mut Stand) {
     for format in [Format::Rgb565, Format::Xbgr8888, Format::Abgr8888] {
         refused(ErrorCode::NotSupported, "its format", LayerCreate { fourcc: format.fourcc(), ..good });
     }
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        refused(ErrorCode::NotSupported, "its band", LayerCreate { band, ..good });
-    }
     refused(ErrorCode::NotSupported, "linger", LayerCreate { linger: true, ..good });
     refused(ErrorCode::LimitReached, "giant", LayerCreate { width: 32767, height: 32767, ..good });
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        let configure = LayerConfigure { layer: 1, band: Some(band), ..LayerConfigure::default() };
-        let request = Request::LayerConfigure(configure);
-        stand.refused(&mut client, &request, ErrorCode::NotSupported, "its band");
-    }
     let place = |x, y| LayerConfigure { layer: 1, place: Some((x, y)), ..LayerConfigure::default() };
     for (x, y) in [(i32::MAX, 0), (0, i32::MAX - SIDE as i32 + 1)] {
         let request = Request::LayerConfigure(place(x, y));
