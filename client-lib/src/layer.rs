@@ -1,7 +1,7 @@
 //! Layers: what they are created with and what can be changed.
 
 use blitd_protocol::image::Format;
-use blitd_protocol::request::{LayerConfigure, LayerCreate};
+use blitd_protocol::request::{FixedRectangle, LayerConfigure, LayerCreate};
 use blitd_protocol::value::{Band, Name};
 
 /// A picture that the daemon keeps for this connection. It ends with its connection.
@@ -25,12 +25,12 @@ impl Layer {
         self.id
     }
 
-    /// Its width in pixels.
+    /// Its picture's width in pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Its height in pixels.
+    /// Its picture's height in pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
@@ -180,6 +180,17 @@ impl LayerChange {
     /// The output that shows it, by its id; 0 is the first.
     pub fn output(self, output: u32) -> Self {
         Self(LayerConfigure { output: Some(output), ..self.0 })
+    }
+
+    /// Fills so many pixels of the output, at its place; a new layer fills as many as its picture has.
+    pub fn size(self, width: u32, height: u32) -> Self {
+        Self(LayerConfigure { size: Some((width, height)), ..self.0 })
+    }
+
+    /// Shows this part of its picture, in 16.16; a new layer shows all of it. Where it is not as large as
+    /// [`size`](Self::size), it is scaled.
+    pub fn crop(self, crop: FixedRectangle) -> Self {
+        Self(LayerConfigure { crop: Some(crop), ..self.0 })
     }
 
     /// The band it stands in; the daemon's configuration says which a user may use.

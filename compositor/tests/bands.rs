@@ -90,9 +90,7 @@ fn an_alarm_is_in_the_next_frame_whatever_others_do() {
     let show = LayerConfigure { layer: 1, visible: Some(true), ..LayerConfigure::default() };
     for colour in [0xff_0000, 0xff00] {
         let floods: Vec<_> = (0..100)
-            .map(|round| {
-                flood.submit(&Request::Fill(fill(round % 8 + 1, 0x8000_0000 | round, LARGE, LARGE)))
-            })
+            .map(|round| flood.submit(&Request::Fill(fill(round % 8 + 1, 0x8000_0000 | round, LARGE, LARGE))))
             .collect();
         // The flood is under way, and so is a frame of it.
         for _ in 0..9 {

@@ -87,7 +87,7 @@ layouts! {
     /// Request: changes what `changes` names.
     LayerConfigure {
         layer: U32, changes: U32, output: U32, x: I32, y: I32, z: I32,
-        band: u8, opacity: u8, visible: u8, reserved: [u8; 5],
+        band: u8, opacity: u8, visible: u8, reserved: [u8; 5], width: U32, height: U32, crop: Fixed,
     }
     /// Request: ends a layer.
     LayerDestroy { layer: U32, reserved: U32, }
@@ -146,7 +146,8 @@ layouts! {
     /// Record: a layer.
     LayerRecord {
         connection: U64, layer: U32, output: U32, x: I32, y: I32, width: U32, height: U32, z: I32, fourcc: U32,
-        band: u8, opacity: u8, visible: u8, reserved: [u8; 5], draws: U64, bytes: U64, name: [u8; 32],
+        band: u8, opacity: u8, visible: u8, reserved: [u8; 5], draws: U64, bytes: U64,
+        shown_width: U32, shown_height: U32, crop: Fixed, name: [u8; 32],
     }
     /// How long something took, over many times that it did; all but the first as values that it had.
     Distribution {

@@ -45,6 +45,10 @@ fn pixels() -> impl Strategy<Value = Pixels> {
     any::<(i32, i32, u32, u32)>().prop_map(|(x, y, width, height)| Pixels { x, y, width, height })
 }
 
+fn fixed() -> impl Strategy<Value = FixedRectangle> {
+    any::<(u32, u32, u32, u32)>().prop_map(|(x, y, width, height)| FixedRectangle { x, y, width, height })
+}
+
 fn plane() -> impl Strategy<Value = Plane> {
     any::<(u32, u32, u64)>().prop_map(|(region, stride, offset)| Plane { region, stride, offset })
 }
@@ -62,14 +66,11 @@ fn image() -> impl Strategy<Value = Image> {
 
 fn draw() -> impl Strategy<Value = Draw<'static>> {
     let numbers = (select(Transform::ALL), select(Filter::ALL), select(Operator::ALL));
-    let source = any::<(u32, u32, u32, u32)>();
-    (any::<(u32, u8)>(), numbers, source, pixels(), image(), carried()).prop_map(
+    (any::<(u32, u8)>(), numbers, fixed(), pixels(), image(), carried()).prop_map(
         |((layer, opacity), (transform, filter, operator), source, destination, mut image, carried)| {
             if !carried.is_empty() {
                 image.planes[0].region = 0;
             }
-            let (x, y, width, height) = source;
-            let source = FixedRectangle { x, y, width, height };
             Draw { layer, transform, filter, operator, opacity, source, destination, image, carried }
         },
     )
@@ -83,8 +84,9 @@ fn fill() -> impl Strategy<Value = Fill> {
 fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
     let place = any::<Option<(i32, i32)>>();
     let rest = any::<(Option<i32>, Option<u8>, Option<bool>, Option<u32>)>();
-    (any::<u32>(), place, option::of(select(Band::ALL)), rest).prop_map(
-        |(layer, place, band, (z, opacity, visible, output))| LayerConfigure {
+    let shown = (any::<Option<(u32, u32)>>(), option::of(fixed()));
+    (any::<u32>(), place, option::of(select(Band::ALL)), rest, shown).prop_map(
+        |(layer, place, band, (z, opacity, visible, output), (size, crop))| LayerConfigure {
             layer,
             place,
             z,
@@ -92,6 +94,8 @@ fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
             opacity,
             visible,
             output,
+            size,
+            crop,
         },
     )
 }
@@ -479,10 +483,10 @@ fn refusals_tell_the_values_received() {
         assert_eq!(refusal.text, "reserved bytes of layer_configure are not 0: send them as 0");
     }
 
-    for length in [33, u32::MAX - 6, u32::MAX] {
+    for length in [57, u32::MAX - 6, u32::MAX] {
         let batch = Request::Batch(vec![Entry::LayerConfigure(change)]);
         let refusal = told(&batch, |body| body[12..16].copy_from_slice(&length.to_le_bytes()));
         assert_eq!(refusal.code, ErrorCode::Malformed);
-        assert_eq!(refusal.text, "the body of batch has 48 bytes: it takes each entry whole");
+        assert_eq!(refusal.text, "the body of batch has 72 bytes: it takes each entry whole");
     }
 }

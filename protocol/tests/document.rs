@@ -10,7 +10,7 @@ use blitd_protocol::framing::{Framing, HEADER_LENGTH, MAX_DESCRIPTORS, MAX_LENGT
 use blitd_protocol::image::{Format, LINEAR, MAX_EXTENT, MAX_PLANES};
 use blitd_protocol::reply::{Reply, kind};
 use blitd_protocol::request::{
-    LayerConfigure, MAGIC, MAX_CARRIED, MAX_ENTRIES, Request, RequestKind, VERSION,
+    FixedRectangle, LayerConfigure, MAGIC, MAX_CARRIED, MAX_ENTRIES, Request, RequestKind, VERSION,
 };
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET};
 use blitd_protocol::value::{
@@ -224,6 +224,8 @@ fn every_change_has_its_bit() {
         ("opacity", LayerConfigure { opacity: Some(0), ..Default::default() }),
         ("visible", LayerConfigure { visible: Some(false), ..Default::default() }),
         ("output", LayerConfigure { output: Some(0), ..Default::default() }),
+        ("size", LayerConfigure { size: Some((0, 0)), ..Default::default() }),
+        ("crop", LayerConfigure { crop: Some(FixedRectangle::default()), ..Default::default() }),
     ];
     let code = changes
         .map(|(name, configure)| {

@@ -30,8 +30,10 @@ struct RegionRecord {
 
 #[derive(Debug)]
 struct LayerRecord {
-    /// How it was created, with all changes since.
+    /// How it was created, with all changes since that a creation can have.
     create: LayerCreate,
+    /// The changes that it cannot have.
+    shown: LayerConfigure,
     /// `None` where the program paints it anew all the time.
     picture: Option<Picture>,
     /// Why the daemon that is there now does not have it.
@@ -58,7 +60,8 @@ impl Record {
             }
             Request::LayerCreate(create) => {
                 let picture = Some(Picture::new(&create));
-                self.layers.insert(create.layer, LayerRecord { create, picture, refusal: None });
+                let shown = LayerConfigure { layer: create.layer, ..LayerConfigure::default() };
+                self.layers.insert(create.layer, LayerRecord { create, shown, picture, refusal: None });
             }
             Request::LayerConfigure(change) => self.configure(change),
             Request::LayerDestroy { layer } => drop(self.layers.remove(&layer)),
@@ -150,14 +153,16 @@ impl Record {
     }
 
     fn configure(&mut self, change: LayerConfigure) {
-        let Some(LayerRecord { create, .. }) = self.layers.get_mut(&change.layer) else { return };
-        let LayerConfigure { layer: _, place, z, band, opacity, visible, output } = change;
+        let Some(LayerRecord { create, shown, .. }) = self.layers.get_mut(&change.layer) else { return };
+        let LayerConfigure { layer: _, place, z, band, opacity, visible, output, size, crop } = change;
         (create.x, create.y) = place.unwrap_or((create.x, create.y));
         create.z = z.unwrap_or(create.z);
         create.band = band.unwrap_or(create.band);
         create.opacity = opacity.unwrap_or(create.opacity);
         create.visible = visible.unwrap_or(create.visible);
         create.output = output.unwrap_or(create.output);
+        shown.size = size.or(shown.size);
+        shown.crop = crop.or(shown.crop);
     }
 }
 

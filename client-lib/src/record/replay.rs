@@ -77,12 +77,12 @@ impl Record {
                 }
             }
         }
-        let shown = self.layers.values().filter(|layer| layer.create.visible && layer.refusal.is_none());
-        let shown = shown.map(|layer| {
-            let layer = layer.create.layer;
-            Entry::LayerConfigure(LayerConfigure { layer, visible: Some(true), ..Default::default() })
-        });
-        let entries: Vec<_> = shown.collect();
+        let there = self.layers.values().filter(|layer| layer.refusal.is_none());
+        let entries: Vec<_> = there
+            .map(|layer| LayerConfigure { visible: layer.create.visible.then_some(true), ..layer.shown })
+            .filter(|change| *change != LayerConfigure { layer: change.layer, ..LayerConfigure::default() })
+            .map(Entry::LayerConfigure)
+            .collect();
         for entries in entries.chunks(MAX_ENTRIES) {
             replay.ask(&Request::Batch(entries.to_vec()), Asked::Picture)?;
         }

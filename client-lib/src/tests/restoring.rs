@@ -14,8 +14,8 @@ use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode};
 
 use super::{Asked, Peer, done, refused};
 use crate::{
-    BatchEntry, Connection, ConnectionOptions, Draw, Error, Format, ImageView, Layer, LayerChange,
-    LayerOptions, LendError, Pixels, Region,
+    BatchEntry, Connection, ConnectionOptions, Draw, Error, FixedRectangle, Format, ImageView, Layer,
+    LayerChange, LayerOptions, LendError, Pixels, Region,
 };
 
 /// Where scripted daemons listen, one after the other.
@@ -104,10 +104,13 @@ fn layers_come_hidden_are_drawn_and_shown_together() {
     let place = Place::new();
     let (mut connection, mut peer) = place.connect(Mode::Shared);
     let (layer, mut region) = prepared(&mut connection, &mut peer);
-    let hidden = answered(&mut connection, &mut peer, 4, |connection| {
+    let crop = FixedRectangle::from_pixels(1, 2, 3, 4);
+    let hidden = answered(&mut connection, &mut peer, 6, |connection| {
         let hidden = connection.create_layer(&options().hidden()).unwrap();
         connection.draw(&layer, &mut region, &draw().at(3, 4)).unwrap();
         connection.configure_layer(&layer, &LayerChange::default().place(-7, 8).opacity(9)).unwrap();
+        connection.configure_layer(&layer, &LayerChange::default().size(100, 80)).unwrap();
+        connection.configure_layer(&hidden, &LayerChange::default().crop(crop)).unwrap();
         connection.fill(&hidden, 5, 0, 0, 50, 50).unwrap();
         hidden
     });
@@ -131,8 +134,12 @@ fn layers_come_hidden_are_drawn_and_shown_together() {
     assert_eq!((second.layer, second.visible), (hidden.id(), false));
     assert_eq!((drawn.image.planes[0].region, drawn.destination.x, drawn.carried.len()), (region.id(), 3, 0));
     assert_eq!((fill.layer, fill.colour), (hidden.id(), 5));
-    let [Entry::LayerConfigure(shown)] = show.as_slice() else { panic!("{show:?}") };
+    let [Entry::LayerConfigure(shown), Entry::LayerConfigure(cropped)] = show.as_slice() else {
+        panic!("{show:?}")
+    };
     assert_eq!((shown.layer, shown.visible, shown.place), (layer.id(), Some(true), None));
+    assert_eq!((shown.size, shown.crop), (Some((100, 80)), None));
+    assert_eq!((cropped.layer, cropped.visible, cropped.crop), (hidden.id(), None, Some(crop)));
 }
 
 #[test]

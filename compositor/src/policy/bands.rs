@@ -25,8 +25,7 @@ impl Bands {
     pub const ALL: Self = Self::USUAL.with(Band::Alarm);
 
     /// What a user of whom nothing else is said may use.
-    pub const USUAL: Self =
-        Self { bits: 0 }.with(Band::Background).with(Band::Normal).with(Band::Overlay);
+    pub const USUAL: Self = Self { bits: 0 }.with(Band::Background).with(Band::Normal).with(Band::Overlay);
 
     const fn with(self, band: Band) -> Self {
         Self { bits: self.bits | 1 << band.number() }

@@ -6,10 +6,12 @@
 
 pub mod area;
 pub mod arrangement;
+pub mod crop;
 
 use area::Area;
 use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::request::FixedRectangle;
 use blitd_protocol::value::{Band, Name};
 use foldhash::HashMap;
 
@@ -25,8 +27,10 @@ pub type OutputId = u32;
 pub struct Attributes {
     /// The output that shows it, or [`FIRST`](arrangement::FIRST).
     pub output: OutputId,
-    /// Its rectangle on the output.
+    /// What it fills on the output.
     pub place: Rectangle,
+    /// Which part of its picture is shown there.
+    pub crop: FixedRectangle,
     /// Its band: all of a band stands above all of the band before it.
     pub band: Band,
     /// Its place in its band; equals stand in the order of their creation.
@@ -55,6 +59,8 @@ pub struct Layer<S> {
     pub id: u32,
     /// Its name, for people.
     pub name: Name,
+    /// Width and height of its picture in pixels.
+    pub size: (u32, u32),
     /// XRGB8888 or ARGB8888.
     pub format: Format,
     /// What its owner decides.
@@ -68,9 +74,9 @@ pub struct Layer<S> {
 }
 
 impl<S> Layer<S> {
-    /// The layer's own rectangle, at the origin.
+    /// Its picture's rectangle, at the origin.
     pub const fn bounds(&self) -> Rectangle {
-        Rectangle::from_size(self.attributes.place.width(), self.attributes.place.height())
+        Rectangle::from_size(self.size.0, self.size.1)
     }
 
     /// Whether nothing below it shows through.
@@ -84,12 +90,21 @@ impl<S> Layer<S> {
 pub struct Placed<S> {
     /// Its pixels.
     pub storage: S,
-    /// Its rectangle on the output.
+    /// What it fills on the output.
     pub place: Rectangle,
+    /// Which part of its picture is shown there.
+    pub crop: FixedRectangle,
     /// 255 is opaque.
     pub opacity: u8,
     /// Whether nothing below it shows through.
     pub is_opaque: bool,
+}
+
+impl<S> Placed<S> {
+    /// The pixels of the output that change with those of its picture in `part`, and maybe some more.
+    pub fn touched(&self, part: Rectangle) -> Option<Rectangle> {
+        crop::touched(self.crop, self.place, part)
+    }
 }
 
 /// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
@@ -150,7 +165,7 @@ impl<S: Clone> Scene<S> {
         self.layers.is_empty()
     }
 
-    /// Changes what owners decide. Sizes stay: storage has them.
+    /// Changes what owners decide. The sizes of pictures stay: storage has them.
     pub fn configure(&mut self, changes: impl IntoIterator<Item = (LayerKey, Attributes)>) {
         let mut is_restacked = false;
         for (key, attributes) in changes {
@@ -242,18 +257,16 @@ impl<S: Clone> Scene<S> {
     }
 
     fn damage_whole(&mut self, key: LayerKey) {
-        if let Some(bounds) = self.layers.get(&key).map(Layer::bounds) {
-            self.damage_part(key, bounds);
+        if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
+            self.damage.push((layer.attributes.output, layer.attributes.place));
         }
     }
 
     fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
-        let Some(layer) = self.layers.get(&key) else { return };
-        let Attributes { output, place, .. } = layer.attributes;
-        if !shows(layer) {
-            return;
+        if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
+            let Attributes { output, place, crop, .. } = layer.attributes;
+            self.damage.extend(crop::touched(crop, place, part).map(|touched| (output, touched)));
         }
-        self.damage.extend(part.translated(place.left(), place.top()).map(|moved| (output, moved)));
     }
 }
 
@@ -262,10 +275,10 @@ fn shows<S>(layer: &Layer<S>) -> bool {
 }
 
 fn placed<S: Clone>(layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
-    let Attributes { output, place, opacity, .. } = layer.attributes;
+    let Attributes { output, place, crop, opacity, .. } = layer.attributes;
     let (x, y) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
     let place = place.translated(x, y)?;
-    Some(Placed { storage: layer.front.clone(), place, opacity, is_opaque: layer.is_opaque() })
+    Some(Placed { storage: layer.front.clone(), place, crop, opacity, is_opaque: layer.is_opaque() })
 }
 
 #[cfg(test)]
@@ -280,10 +293,12 @@ mod tests {
             owner: 1,
             id: storage,
             name: Name::new("test"),
+            size: (10, 10),
             format: Format::Xrgb8888,
             attributes: Attributes {
                 output: 1,
                 place: Rectangle::new(x, 0, 10, 10).unwrap(),
+                crop: crop::whole(10, 10),
                 band: Band::Normal,
                 z,
                 opacity: 255,
@@ -360,6 +375,26 @@ mod tests {
         assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10), rectangle(30, 5, 10, 10)]);
         scene.configure([(key, scene.get(key).unwrap().attributes)]);
         assert!(damage(&mut scene).is_empty(), "what changes nothing damages nothing");
+    }
+
+    #[test]
+    fn what_is_drawn_damages_where_it_is_shown() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 100, 0));
+        let attributes = scene.get(key).unwrap().attributes;
+        let place = rectangle(100, 0, 1000, 5);
+        scene.configure([(key, Attributes { place, ..attributes })]);
+        assert_eq!(damage(&mut scene)[1..], [rectangle(100, 0, 10, 10), place]);
+        scene.drawn_in_place(key, rectangle(5, 0, 1, 10));
+        let [drawn] = damage(&mut scene)[..] else { panic!("one rectangle") };
+        assert!(drawn.contains(rectangle(550, 0, 200, 5)) && drawn.width() < 320, "{drawn:?}");
+        let crop = FixedRectangle::from_pixels(0, 0, 5, 5);
+        scene.configure([(key, Attributes { place, crop, ..attributes })]);
+        assert_eq!(damage(&mut scene), [place, place]);
+        scene.drawn_in_place(key, rectangle(8, 8, 2, 2));
+        assert!(damage(&mut scene).is_empty(), "that is cropped off");
+        assert_eq!(scene.snapshot(OWN)[0].crop, crop);
+        assert_eq!(scene.get(key).unwrap().bounds(), rectangle(0, 0, 10, 10), "the picture stays as it is");
     }
 
     #[test]

@@ -151,8 +151,8 @@ fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
         output: attributes.output.into(),
         x: attributes.place.left().into(),
         y: attributes.place.top().into(),
-        width: attributes.place.width().into(),
-        height: attributes.place.height().into(),
+        width: layer.size.0.into(),
+        height: layer.size.1.into(),
         z: attributes.z.into(),
         fourcc: layer.format.fourcc().into(),
         band: attributes.band.number(),
@@ -161,6 +161,9 @@ fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
         reserved: [0; 5],
         draws: layer.draws.into(),
         bytes: layer_bytes(layer).into(),
+        shown_width: attributes.place.width().into(),
+        shown_height: attributes.place.height().into(),
+        crop: attributes.crop.into(),
         name: *layer.name.as_bytes(),
     }
 }

@@ -27,10 +27,11 @@ use crate::memory::unmap::Mapping;
 use crate::policy::Usage;
 use crate::policy::bands::BandError;
 use crate::scene::arrangement::FIRST;
+use crate::scene::crop;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
 use crate::work::WorkError;
 use crate::work::composition::Composition;
-use crate::work::operation::Operation;
+use crate::work::operation::{Operation, check_source};
 use crate::work::paint::Paint;
 
 /// What comes of a request when its turn has come.
@@ -236,6 +237,14 @@ pub(super) fn not_shown(output: OutputId, reason: NotShown) -> Reply<'static> {
     Reply::Shown(Shown { output, reason, sequence: 0, time: 0, clock: ClockSource::None })
 }
 
+/// What a layer fills on its output.
+fn placed((x, y): (i32, i32), (width, height): (u32, u32)) -> Result<Rectangle, RequestError> {
+    if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
+        return Err(RequestError::LayerSize { width, height });
+    }
+    Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })
+}
+
 fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
     client.limits().bands.check(client.credentials().uid, band)
 }
@@ -252,11 +261,7 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         return Err(RequestError::LayerInUse { layer: id }.into());
     }
     let output = known(rooms, create.output)?;
-    if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
-        return Err(RequestError::LayerSize { width, height }.into());
-    }
-    let place =
-        Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?;
+    let place = placed((x, y), (width, height))?;
     let format = Format::from_fourcc(create.fourcc)?;
     if !matches!(format, Format::Xrgb8888 | Format::Argb8888) {
         let what = format!("a layer of format {format}");
@@ -277,11 +282,13 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         }
     };
     let LayerCreate { band, z, opacity, visible, .. } = create;
-    let attributes = Attributes { output, place, band, z, opacity, visible };
+    let crop = crop::whole(width, height);
+    let attributes = Attributes { output, place, crop, band, z, opacity, visible };
     let key = rooms.scene.insert(Layer {
         owner: client.id(),
         id,
         name: create.name,
+        size: (width, height),
         format,
         attributes,
         front,
@@ -299,24 +306,23 @@ fn layer_configure(
     configure: &LayerConfigure,
 ) -> Result<(LayerKey, Attributes), Refusal> {
     let (key, layer) = client.ids().layer(&rooms.scene, configure.layer)?;
-    let attributes = changed(rooms, client, layer.attributes, configure)?;
+    let attributes = changed(rooms, client, layer, layer.attributes, configure)?;
     Ok((key, attributes))
 }
 
 fn changed(
     rooms: &Rooms,
     client: &Client,
+    layer: &Layer<Rc<Storage>>,
     before: Attributes,
     configure: &LayerConfigure,
 ) -> Result<Attributes, Refusal> {
     configure.band.map_or(Ok(()), |band| check_band(client, band))?;
-    let place = match configure.place {
-        None => before.place,
-        Some((x, y)) => {
-            let (width, height) = (before.place.width(), before.place.height());
-            Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?
-        }
-    };
+    let (x, y) = configure.place.unwrap_or((before.place.left(), before.place.top()));
+    let (width, height) = configure.size.unwrap_or((before.place.width(), before.place.height()));
+    let place = placed((x, y), (width, height))?;
+    let crop = configure.crop.unwrap_or(before.crop);
+    check_source(crop, layer.size, || format!("layer {}", layer.id))?;
     let output = match configure.output {
         None => before.output,
         Some(number) => known(rooms, number)?,
@@ -324,6 +330,7 @@ fn changed(
     Ok(Attributes {
         output,
         place,
+        crop,
         band: configure.band.unwrap_or(before.band),
         z: configure.z.unwrap_or(before.z),
         opacity: configure.opacity.unwrap_or(before.opacity),
@@ -361,7 +368,11 @@ fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result
                 let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
                 // Two changes of one layer add up, as they would one after the other.
                 if let Some(earlier) = configures.get(&key) {
-                    attributes = changed(rooms, client, *earlier, &configure).map_err(at)?;
+                    let (_, layer) = client
+                        .ids()
+                        .layer(&rooms.scene, configure.layer)
+                        .map_err(|error| at(error.into()))?;
+                    attributes = changed(rooms, client, layer, *earlier, &configure).map_err(at)?;
                 }
                 configures.insert(key, attributes);
             }

@@ -9,9 +9,7 @@ use blitd_protocol::request::{
     Capture, Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, Pixels, RegionCreate, Request,
     RequestKind,
 };
-use blitd_protocol::value::{
-    Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform,
-};
+use blitd_protocol::value::{Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform};
 
 use super::{Scenario, Stand, anything, encoded, every_request};
 use crate::fixture::{Client, Shared, capture, draw, fill, layer, packed};

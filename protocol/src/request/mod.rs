@@ -38,7 +38,9 @@ mod change {
     pub(super) const OPACITY: u32 = 8;
     pub(super) const VISIBLE: u32 = 16;
     pub(super) const OUTPUT: u32 = 32;
-    pub(super) const ALL: u32 = 63;
+    pub(super) const SIZE: u32 = 64;
+    pub(super) const CROP: u32 = 128;
+    pub(super) const ALL: u32 = 255;
 }
 
 /// Opens the connection. It carries a descriptor, any; if that cannot arrive, the connection is `inline`.
@@ -76,9 +78,9 @@ pub struct LayerCreate {
     pub x: i32,
     /// Its top row on the output.
     pub y: i32,
-    /// Its width in pixels.
+    /// Its picture's width in pixels.
     pub width: u32,
-    /// Its height in pixels.
+    /// Its picture's height in pixels.
     pub height: u32,
     /// Its place among the layers of its band; higher is in front.
     pub z: i32,
@@ -113,6 +115,10 @@ pub struct LayerConfigure {
     pub visible: Option<bool>,
     /// The output that shows it; 0 is the first.
     pub output: Option<u32>,
+    /// Width and height of what it fills on the output, in pixels; that of its picture unless told otherwise.
+    pub size: Option<(u32, u32)>,
+    /// Which part of its picture is shown there; all of it unless told otherwise.
+    pub crop: Option<FixedRectangle>,
 }
 
 /// A rectangle in 16.16 fixed point: 0x10000 is one pixel.

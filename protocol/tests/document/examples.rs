@@ -107,6 +107,8 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
                 layer: 3,
                 place: Some((120, 40)),
                 opacity: Some(128),
+                size: Some((200, 150)),
+                crop: Some(FixedRectangle::from_pixels(0, 0, 400, 300)),
                 ..Default::default()
             }),
         ),
@@ -284,6 +286,14 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
                     reserved: [0; 5],
                     draws: 20.into(),
                     bytes: 480_000.into(),
+                    shown_width: 200.into(),
+                    shown_height: 150.into(),
+                    crop: wire::Fixed {
+                        x: 0.into(),
+                        y: 0.into(),
+                        width: 0x190_0000.into(),
+                        height: 0x12c_0000.into(),
+                    },
                     name: name("dial"),
                 }],
             })),
