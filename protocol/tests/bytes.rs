@@ -12,7 +12,7 @@ use blitd_protocol::request::{
 };
 use blitd_protocol::value::{
     Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Transform,
+    Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 use proptest::collection::vec;
@@ -123,6 +123,10 @@ fn layer_create() -> impl Strategy<Value = LayerCreate> {
     )
 }
 
+fn token() -> impl Strategy<Value = Token> {
+    (1..=u128::MAX).prop_map(|number| Token::from_bytes(number.to_le_bytes()).unwrap())
+}
+
 fn entry() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
         draw().prop_map(Entry::Draw),
@@ -155,6 +159,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
         layer_create().prop_map(Request::LayerCreate),
         layer_configure().prop_map(Request::LayerConfigure),
         any::<u32>().prop_map(|layer| Request::LayerDestroy { layer }),
+        (1..=u32::MAX, token()).prop_map(|(layer, token)| Request::LayerClaim { layer, token }),
         draw().prop_map(Request::Draw),
         fill().prop_map(Request::Fill),
         vec(entry(), 1..6).prop_map(Request::Batch),
@@ -215,6 +220,9 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         list().prop_map(|list| Reply::Statistics(Statistics::Clients(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Layers(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Priorities(list))),
+        token().prop_map(Reply::Token),
+        vec(any::<u8>(), size_of::<wire::LayerRecord>())
+            .prop_map(|bytes| Reply::Claimed(wire::LayerRecord::read_from_bytes(&bytes).unwrap())),
         refusal.prop_map(|(code, entry, text)| Reply::Refused(Refusal { code, entry, text })),
         Just(Reply::OutputsChanged),
     ]

@@ -122,6 +122,8 @@ const REPLIES: &[(u16, &str)] = &[
     (kind::SHOWN, "shown"),
     (kind::OUTPUTS, "outputs"),
     (kind::STATISTICS, "statistics"),
+    (kind::TOKEN, "token"),
+    (kind::CLAIMED, "claimed"),
     (kind::REFUSED, "refused"),
     (kind::OUTPUTS_CHANGED, "outputs_changed"),
 ];
@@ -134,6 +136,8 @@ fn reply_name(reply: &Reply<'_>) -> &'static str {
         Reply::Shown(_) => "shown",
         Reply::Outputs(_) => "outputs",
         Reply::Statistics(_) => "statistics",
+        Reply::Token(_) => "token",
+        Reply::Claimed(_) => "claimed",
         Reply::Refused(_) => "refused",
         Reply::OutputsChanged => "outputs_changed",
     }
@@ -375,7 +379,7 @@ fn every_kind_has_an_example() {
         names.insert((side, name));
     }
     for kind in RequestKind::ALL {
-        let reserved = matches!(kind, RequestKind::LayerClaim | RequestKind::Present);
+        let reserved = *kind == RequestKind::Present;
         assert_eq!(names.contains(&(true, kind.name())), !reserved, "{kind}");
     }
     for (_, name) in REPLIES {

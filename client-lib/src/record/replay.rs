@@ -1,7 +1,7 @@
 //! Bringing what a record holds to a daemon that has nothing of it.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use blitd_protocol::image::Rectangle;
@@ -12,10 +12,11 @@ use blitd_protocol::request::{
 };
 use blitd_protocol::value::{Memory, Mode, Priority};
 
-use super::Record;
 use super::picture::Part;
+use super::{LayerRecord, Record};
 use crate::error::Error;
 use crate::inline::{self, Ranges};
+use crate::layer::SharedToken;
 use crate::link::{Link, Serial};
 use crate::region::Backing;
 
@@ -38,11 +39,12 @@ struct Replay<'a> {
 enum Asked {
     Region(u32),
     Layer(u32),
+    Claim(u32),
     Picture,
 }
 
 impl Record {
-    /// Makes everything anew: the regions, then the layers, hidden, with their pictures; and when all are whole, shows
+    /// Claims what lingers and makes everything else anew: the regions, then the layers, hidden, with their pictures; and when all are whole, shows
     /// them in one batch, so that no frame has a part of them.
     ///
     /// What the daemon refuses is left out, and remembered with its reason.
@@ -52,15 +54,23 @@ impl Record {
     pub(crate) fn replay(&mut self, link: &mut Link, welcome: &Welcome) -> Result<(), Error> {
         let priority = Priority::new(welcome.ceiling).unwrap_or_default().min(Priority::DEFAULT);
         let mut replay = Replay { link, mode: welcome.mode, priority, asked: VecDeque::new() };
+        // Where only the connection had ended, the layers that linger are there as they were.
+        for (id, layer) in &self.layers {
+            if let Some(token) = layer.token.as_ref().map(SharedToken::get) {
+                replay.ask(&Request::LayerClaim { layer: *id, token }, Asked::Claim(*id))?;
+            }
+        }
+        let claimed = replay.hear(self)?;
         for (id, region) in &self.regions {
             replay.create(&region.backing, Asked::Region(*id))?;
         }
-        for (id, layer) in &self.layers {
+        let made = |layer: &&LayerRecord| !claimed.contains(&layer.create.layer);
+        for (id, layer) in self.layers.iter().filter(|(_, layer)| made(layer)) {
             let hidden = LayerCreate { visible: false, ..layer.create };
             replay.ask(&Request::LayerCreate(hidden), Asked::Layer(*id))?;
         }
         replay.hear(self)?;
-        for layer in self.layers.values().filter(|layer| layer.refusal.is_none()) {
+        for layer in self.layers.values().filter(made).filter(|layer| layer.refusal.is_none()) {
             for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
@@ -77,7 +87,7 @@ impl Record {
                 }
             }
         }
-        let there = self.layers.values().filter(|layer| layer.refusal.is_none());
+        let there = self.layers.values().filter(made).filter(|layer| layer.refusal.is_none());
         let entries: Vec<_> = there
             .map(|layer| LayerConfigure { visible: layer.create.visible.then_some(true), ..layer.shown })
             .filter(|change| *change != LayerConfigure { layer: change.layer, ..LayerConfigure::default() })
@@ -86,7 +96,7 @@ impl Record {
         for entries in entries.chunks(MAX_ENTRIES) {
             replay.ask(&Request::Batch(entries.to_vec()), Asked::Picture)?;
         }
-        replay.hear(self)
+        replay.hear(self).map(drop)
     }
 }
 
@@ -175,23 +185,35 @@ impl Replay<'_> {
         self.link.wait_for(serial, Some(Instant::now() + PATIENCE))
     }
 
-    /// Waits for all replies, and remembers what was refused.
-    fn hear(&mut self, record: &mut Record) -> Result<(), Error> {
+    /// Waits for all replies, and remembers what was refused, and tokens. Tells which layers were claimed.
+    fn hear(&mut self, record: &mut Record) -> Result<BTreeSet<u32>, Error> {
+        let mut claimed = BTreeSet::new();
         while let Some((serial, asked)) = self.asked.pop_front() {
-            let refusal = match self.reply(serial)? {
-                Reply::Refused(refusal) => Some(refusal),
-                _ => None,
-            };
+            let (mut refusal, mut token) = (None, None);
+            match self.reply(serial)? {
+                Reply::Refused(refused) => refusal = Some(refused),
+                Reply::Token(given) => token = Some(given),
+                _ => {}
+            }
             match asked {
                 Asked::Region(id) => {
                     record.regions.entry(id).and_modify(|region| region.refusal = refusal);
                 }
                 Asked::Layer(id) => {
-                    record.layers.entry(id).and_modify(|layer| layer.refusal = refusal);
+                    record.layers.entry(id).and_modify(|layer| {
+                        layer.refusal = refusal;
+                        layer.token.iter().zip(token).for_each(|(kept, token)| kept.set(token));
+                    });
                 }
+                Asked::Claim(id) if refusal.is_none() => {
+                    record.layers.entry(id).and_modify(|layer| layer.refusal = None);
+                    claimed.insert(id);
+                }
+                // It is made anew, or that is refused for the same reason.
+                Asked::Claim(_) => {}
                 Asked::Picture => {}
             }
         }
-        Ok(())
+        Ok(claimed)
     }
 }

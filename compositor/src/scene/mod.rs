@@ -12,12 +12,16 @@ use area::Area;
 use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::FixedRectangle;
-use blitd_protocol::value::{Band, Name};
+use blitd_protocol::value::{Band, Name, Token};
 use foldhash::HashMap;
+use std::collections::HashMap as SecretMap;
 
 /// A layer's number, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(u64);
+
+/// Stands for no connection: their numbers begin at 1.
+pub const NOBODY: u64 = 0;
 
 /// An output's number, as clients see it.
 pub type OutputId = u32;
@@ -53,9 +57,13 @@ pub struct Spare<S> {
 /// A layer.
 #[derive(Clone, Debug)]
 pub struct Layer<S> {
-    /// The connection that it belongs to.
+    /// The connection that it belongs to, or [`NOBODY`].
     pub owner: u64,
-    /// Its id there.
+    /// The user that is charged for it.
+    pub uid: u32,
+    /// What it is claimed with, where it outlives its connection.
+    pub token: Option<Token>,
+    /// Its id there, or the last that it had.
     pub id: u32,
     /// Its name, for people.
     pub name: Name,
@@ -116,13 +124,18 @@ pub struct Scene<S> {
     layers: HashMap<LayerKey, Layer<S>>,
     /// Bottom to top.
     stack: Vec<LayerKey>,
+    /// Those that linger. How long a look into it takes tells nothing of the tokens in it: the map of the standard
+    /// library goes by a hash with a secret key (SipHash), in which tokens that are nearly the same have nothing in
+    /// common.
+    lingering: SecretMap<Token, LayerKey>,
     damage: Vec<(OutputId, Rectangle)>,
     next: u64,
 }
 
 impl<S> Default for Scene<S> {
     fn default() -> Self {
-        Self { layers: HashMap::default(), stack: Vec::new(), damage: Vec::new(), next: 1 }
+        let lingering = SecretMap::default();
+        Self { layers: HashMap::default(), stack: Vec::new(), lingering, damage: Vec::new(), next: 1 }
     }
 }
 
@@ -131,6 +144,7 @@ impl<S: Clone> Scene<S> {
     pub fn insert(&mut self, layer: Layer<S>) -> LayerKey {
         let key = LayerKey(self.next);
         self.next += 1;
+        self.lingering.extend(layer.token.map(|token| (token, key)));
         self.layers.insert(key, layer);
         self.stack.push(key);
         self.restack();
@@ -142,7 +156,33 @@ impl<S: Clone> Scene<S> {
     pub fn remove(&mut self, key: LayerKey) -> Option<Layer<S>> {
         self.damage_whole(key);
         self.stack.retain(|other| *other != key);
-        self.layers.remove(&key)
+        let layer = self.layers.remove(&key)?;
+        layer.token.map(|token| self.lingering.remove(&token));
+        Some(layer)
+    }
+
+    /// The layer that lingers and has this token.
+    pub fn lingering(&self, token: &Token) -> Option<(LayerKey, &Layer<S>)> {
+        let key = *self.lingering.get(token)?;
+        Some((key, self.layers.get(&key)?))
+    }
+
+    /// Its owner has gone: a layer that lingers belongs to nobody and is returned, another is taken out.
+    pub fn abandon(&mut self, key: LayerKey) -> Option<&Layer<S>> {
+        if self.layers.get(&key)?.token.is_none() {
+            self.remove(key);
+            return None;
+        }
+        let layer = self.layers.get_mut(&key)?;
+        layer.owner = NOBODY;
+        Some(layer)
+    }
+
+    /// Makes a layer that of a connection of a user's, under this id.
+    pub fn claim(&mut self, key: LayerKey, owner: u64, uid: u32, id: u32) {
+        if let Some(layer) = self.layers.get_mut(&key) {
+            (layer.owner, layer.uid, layer.id) = (owner, uid, id);
+        }
     }
 
     /// The layer with this key.
@@ -291,6 +331,8 @@ mod tests {
     fn layer(storage: u32, x: i32, z: i32) -> Layer<u32> {
         Layer {
             owner: 1,
+            uid: 1000,
+            token: None,
             id: storage,
             name: Name::new("test"),
             size: (10, 10),
@@ -395,6 +437,28 @@ mod tests {
         assert!(damage(&mut scene).is_empty(), "that is cropped off");
         assert_eq!(scene.snapshot(OWN)[0].crop, crop);
         assert_eq!(scene.get(key).unwrap().bounds(), rectangle(0, 0, 10, 10), "the picture stays as it is");
+    }
+
+    #[test]
+    fn a_layer_that_lingers_waits_for_its_token() {
+        let mut scene = Scene::default();
+        let token = Token::from_bytes([7; 16]).unwrap();
+        let stays = scene.insert(Layer { token: Some(token), ..layer(1, 0, 0) });
+        let ends = scene.insert(layer(2, 20, 0));
+        damage(&mut scene);
+        assert!(scene.abandon(ends).is_none() && scene.get(ends).is_none());
+        assert_eq!(damage(&mut scene), [rectangle(20, 0, 10, 10)]);
+        assert_eq!(scene.abandon(stays).unwrap().owner, NOBODY);
+        assert!(damage(&mut scene).is_empty(), "it is shown as it was");
+        assert_eq!(scene.snapshot(OWN).len(), 1);
+        assert!(!scene.is_visible(1, OWN), "that connection has it no more");
+        assert!(scene.lingering(&Token::from_bytes([8; 16]).unwrap()).is_none());
+        let (key, _) = scene.lingering(&token).unwrap();
+        scene.claim(key, 5, 1001, 9);
+        let layer = scene.get(stays).unwrap();
+        assert_eq!((layer.owner, layer.uid, layer.id), (5, 1001, 9));
+        scene.remove(stays);
+        assert!(scene.lingering(&token).is_none());
     }
 
     #[test]

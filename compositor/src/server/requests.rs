@@ -17,7 +17,7 @@ use blitd_protocol::request::{
 use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown, StatisticsSubject};
 use foldhash::HashMap;
 
-use super::{Rooms, listing};
+use super::{Rooms, lingering, listing};
 use crate::client::{Client, Work};
 use crate::display::output::Output;
 use crate::memory::helper::Task;
@@ -103,6 +103,7 @@ pub(super) fn carry_out(
             Ok(Outcome::Done)
         }
         Request::LayerDestroy { layer } => layer_destroy(rooms, client, layer),
+        Request::LayerClaim { layer, token } => Ok(lingering::claim(rooms, client, layer, &token)?),
         Request::Draw(draw) => {
             let operation = Operation::draw(draw, client.ids(), &rooms.scene)?;
             Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
@@ -245,21 +246,27 @@ fn placed((x, y): (i32, i32), (width, height): (u32, u32)) -> Result<Rectangle, 
     Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })
 }
 
-fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
+/// An id under which a connection has no layer.
+pub(super) fn check_free(client: &Client, layer: u32) -> Result<(), Refusal> {
+    if client.layers.contains_key(&layer) {
+        return Err(RequestError::LayerInUse { layer }.into());
+    }
+    Ok(())
+}
+
+pub(super) fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
     client.limits().bands.check(client.credentials().uid, band)
 }
 
 /// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory
 /// one still can: the second is only allocated when it is needed.
-fn layer_usage(width: u32, height: u32) -> Usage {
+pub(super) fn layer_usage((width, height): (u32, u32)) -> Usage {
     Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
 }
 
 fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> Result<Outcome, Refusal> {
     let LayerCreate { layer: id, x, y, width, height, .. } = create;
-    if client.layers.contains_key(&id) {
-        return Err(RequestError::LayerInUse { layer: id }.into());
-    }
+    check_free(client, id)?;
     let output = known(rooms, create.output)?;
     let place = placed((x, y), (width, height))?;
     let format = Format::from_fourcc(create.fourcc)?;
@@ -268,11 +275,8 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         return Err(WorkError::NotSupported { what, instead: "use XR24 or AR24" }.into());
     }
     check_band(client, create.band)?;
-    if create.linger {
-        let what = "a layer that lingers".into();
-        return Err(WorkError::NotSupported { what, instead: "keep its connection open, and send 0" }.into());
-    }
-    let usage = layer_usage(width, height);
+    let token = if create.linger { Some(lingering::token()?) } else { None };
+    let usage = layer_usage((width, height));
     charge(rooms, client, usage)?;
     let front = match Storage::new(width, height, format, &rooms.unmapper) {
         Ok(storage) => Rc::new(storage),
@@ -286,6 +290,8 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
     let attributes = Attributes { output, place, crop, band, z, opacity, visible };
     let key = rooms.scene.insert(Layer {
         owner: client.id(),
+        uid: client.credentials().uid,
+        token,
         id,
         name: create.name,
         size: (width, height),
@@ -296,7 +302,7 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         draws: 0,
     });
     client.layers.insert(id, key);
-    Ok(Outcome::Done)
+    Ok(token.map_or(Outcome::Done, |token| Outcome::Reply(Reply::Token(token))))
 }
 
 /// What a layer would be after the change.
@@ -341,8 +347,7 @@ fn changed(
 fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<Outcome, Refusal> {
     let key = client.layers.remove(&layer).ok_or(WorkError::UnknownLayer { layer })?;
     if let Some(removed) = rooms.scene.remove(key) {
-        let bounds = removed.bounds();
-        release(rooms, client, layer_usage(bounds.width(), bounds.height()));
+        release(rooms, client, layer_usage(removed.size));
     }
     Ok(Outcome::Done)
 }

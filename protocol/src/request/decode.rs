@@ -12,8 +12,8 @@ use super::{
 use crate::error::{Coded, ErrorCode, Refusal};
 use crate::image::{Image, MAX_PLANES, Plane};
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, Priority, StatisticsSubject, Transform,
-    ValueError,
+    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, Priority, StatisticsSubject, Token,
+    Transform, ValueError,
 };
 use crate::wire;
 
@@ -376,6 +376,16 @@ impl<'a> Request<'a> {
                 zero("layer_destroy", wire.reserved.as_bytes())?;
                 Self::LayerDestroy { layer: wire.layer.get() }
             }
+            RequestKind::LayerClaim => {
+                let wire = exact::<wire::LayerClaim>(kind, body)?;
+                zero("layer_claim", wire.reserved.as_bytes())?;
+                let nothing =
+                    ValueError::Number { field: "token", value: 0, takes: "what layer_create gave" };
+                Self::LayerClaim {
+                    layer: id("layer", wire.layer.get())?,
+                    token: Token::from_bytes(wire.token).ok_or(nothing)?,
+                }
+            }
             RequestKind::Draw => Self::Draw(draw(body)?),
             RequestKind::Fill => Self::Fill(fill(body)?),
             RequestKind::Batch => Self::Batch(entries(body)?),
@@ -406,7 +416,7 @@ impl<'a> Request<'a> {
                     first: wire.first.get(),
                 }
             }
-            RequestKind::LayerClaim | RequestKind::Present => {
+            RequestKind::Present => {
                 return Err(DecodeError::Reserved { kind }.into());
             }
         })

@@ -118,6 +118,10 @@ impl Request<'_> {
             Self::LayerDestroy { layer } => {
                 put(wire::LayerDestroy { layer: (*layer).into(), ..Default::default() }.as_bytes());
             }
+            Self::LayerClaim { layer, token } => {
+                put(wire::LayerClaim { layer: (*layer).into(), reserved: 0.into(), token: *token.as_bytes() }
+                    .as_bytes())
+            }
             Self::Draw(draw) => {
                 put(draw.wire().as_bytes());
                 put(&draw.carried);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::image::Image;
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, StatisticsSubject, Transform,
+    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, StatisticsSubject, Token, Transform,
 };
 
 mod decode;
@@ -92,7 +92,7 @@ pub struct LayerCreate {
     pub opacity: u8,
     /// Whether it is shown.
     pub visible: bool,
-    /// Whether it outlives its connection.
+    /// Whether it outlives its connection; then the reply is its token.
     pub linger: bool,
     /// Its name, for people.
     pub name: Name,
@@ -258,6 +258,13 @@ pub enum Request<'a> {
         /// The layer.
         layer: u32,
     },
+    /// Takes over a layer that lingers and belongs to nobody.
+    LayerClaim {
+        /// The id that it is to have, not 0.
+        layer: u32,
+        /// Its token.
+        token: Token,
+    },
     /// Draws an image into a layer.
     Draw(Draw<'a>),
     /// Fills a rectangle of a layer.
@@ -297,6 +304,7 @@ impl Request<'_> {
             Self::LayerCreate(_) => RequestKind::LayerCreate,
             Self::LayerConfigure(_) => RequestKind::LayerConfigure,
             Self::LayerDestroy { .. } => RequestKind::LayerDestroy,
+            Self::LayerClaim { .. } => RequestKind::LayerClaim,
             Self::Draw(_) => RequestKind::Draw,
             Self::Fill(_) => RequestKind::Fill,
             Self::Batch(_) => RequestKind::Batch,
@@ -340,6 +348,7 @@ impl Request<'_> {
             Self::LayerCreate(create) => Request::LayerCreate(create),
             Self::LayerConfigure(configure) => Request::LayerConfigure(configure),
             Self::LayerDestroy { layer } => Request::LayerDestroy { layer },
+            Self::LayerClaim { layer, token } => Request::LayerClaim { layer, token },
             Self::Fill(fill) => Request::Fill(fill),
             Self::Capture(capture) => Request::Capture(capture),
             Self::Sync { output } => Request::Sync { output },
