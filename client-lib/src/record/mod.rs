@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blitd_protocol::error::{ErrorCode, Refusal};
-use blitd_protocol::request::{Draw, Entry, Fill, LayerConfigure, LayerCreate, Request};
+use blitd_protocol::request::{Draw, Entry, Fill, FixedRectangle, LayerConfigure, LayerCreate, Request};
 use blitd_protocol::value::{Band, CaptureSubject, Name, Token};
 use blitd_protocol::wire;
 
@@ -48,6 +48,23 @@ impl LayerRecord {
     fn new(create: LayerCreate) -> Self {
         let shown = LayerConfigure { layer: create.layer, ..LayerConfigure::default() };
         Self { create, shown, token: None, picture: Some(Picture::new(&create)), refusal: None }
+    }
+
+    /// The change that makes a layer that is there what it was, but hidden.
+    fn hidden(&self) -> LayerConfigure {
+        let LayerCreate { layer, output, x, y, width, height, z, band, opacity, .. } = self.create;
+        let whole = FixedRectangle { x: 0, y: 0, width: width << 16, height: height << 16 };
+        LayerConfigure {
+            layer,
+            place: Some((x, y)),
+            z: Some(z),
+            band: Some(band),
+            opacity: Some(opacity),
+            visible: Some(false),
+            output: Some(output),
+            size: Some(self.shown.size.unwrap_or((width, height))),
+            crop: Some(self.shown.crop.unwrap_or(whole)),
+        }
     }
 }
 

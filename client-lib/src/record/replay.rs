@@ -12,8 +12,8 @@ use blitd_protocol::request::{
 };
 use blitd_protocol::value::{Memory, Mode, Priority};
 
+use super::Record;
 use super::picture::Part;
-use super::{LayerRecord, Record};
 use crate::error::Error;
 use crate::inline::{self, Ranges};
 use crate::layer::SharedToken;
@@ -44,8 +44,8 @@ enum Asked {
 }
 
 impl Record {
-    /// Claims what lingers and makes everything else anew: the regions, then the layers, hidden, with their pictures; and when all are whole, shows
-    /// them in one batch, so that no frame has a part of them.
+    /// Claims the layers that linger and are still there, and makes everything else anew: the regions, then the layers,
+    /// hidden, with their pictures; and when all are whole, shows them in one batch, so that no frame has a part of them.
     ///
     /// What the daemon refuses is left out, and remembered with its reason.
     ///
@@ -54,7 +54,7 @@ impl Record {
     pub(crate) fn replay(&mut self, link: &mut Link, welcome: &Welcome) -> Result<(), Error> {
         let priority = Priority::new(welcome.ceiling).unwrap_or_default().min(Priority::DEFAULT);
         let mut replay = Replay { link, mode: welcome.mode, priority, asked: VecDeque::new() };
-        // Where only the connection had ended, the layers that linger are there as they were.
+        // Where only the connection had ended, the daemon still has them.
         for (id, layer) in &self.layers {
             if let Some(token) = layer.token.as_ref().map(SharedToken::get) {
                 replay.ask(&Request::LayerClaim { layer: *id, token }, Asked::Claim(*id))?;
@@ -64,13 +64,20 @@ impl Record {
         for (id, region) in &self.regions {
             replay.create(&region.backing, Asked::Region(*id))?;
         }
-        let made = |layer: &&LayerRecord| !claimed.contains(&layer.create.layer);
-        for (id, layer) in self.layers.iter().filter(|(_, layer)| made(layer)) {
+        for (id, layer) in &self.layers {
+            if claimed.contains(id) {
+                // What had no reply may have been done, and is asked again: so it is as it was before that.
+                replay.ask(&Request::LayerConfigure(layer.hidden()), Asked::Picture)?;
+                if let Some(clear) = layer.picture.as_ref().and_then(|picture| picture.clear_layer(*id)) {
+                    replay.ask(&Request::Fill(clear), Asked::Picture)?;
+                }
+                continue;
+            }
             let hidden = LayerCreate { visible: false, ..layer.create };
             replay.ask(&Request::LayerCreate(hidden), Asked::Layer(*id))?;
         }
         replay.hear(self)?;
-        for layer in self.layers.values().filter(made).filter(|layer| layer.refusal.is_none()) {
+        for layer in self.layers.values().filter(|layer| layer.refusal.is_none()) {
             for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
@@ -87,7 +94,7 @@ impl Record {
                 }
             }
         }
-        let there = self.layers.values().filter(made).filter(|layer| layer.refusal.is_none());
+        let there = self.layers.values().filter(|layer| layer.refusal.is_none());
         let entries: Vec<_> = there
             .map(|layer| LayerConfigure { visible: layer.create.visible.then_some(true), ..layer.shown })
             .filter(|change| *change != LayerConfigure { layer: change.layer, ..LayerConfigure::default() })

@@ -11,7 +11,7 @@ use blitd_protocol::error::ErrorCode;
 use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Entry, MAX_CARRIED, Request};
 use blitd_protocol::transport::{Endpoint, Wait};
-use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Token};
+use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Operator, Token};
 use blitd_protocol::wire::LayerRecord;
 
 use super::{Asked, Peer, done, refused};
@@ -114,7 +114,8 @@ fn restored(peer: &mut Peer) -> Vec<Asked> {
     }
 }
 
-/// Where only the connection has ended, the daemon still has the layers that linger: they are claimed and not made anew.
+/// Where only the connection has ended, the daemon still has the layers that linger. They are claimed and made what they
+/// were: what had no reply may have been done, and is asked again.
 #[test]
 fn layers_that_linger_are_claimed_where_the_daemon_has_them() {
     let place = Place::new();
@@ -145,15 +146,21 @@ fn layers_that_linger_are_claimed_where_the_daemon_has_them() {
         let reply = if is_there { claimed(layer.id()) } else { refused(ErrorCode::UnknownToken) };
         peer.send(asked.serial, &reply);
     }
+    let asked = [peer.done(), peer.done()].map(|asked| asked.request);
+    let [Request::LayerConfigure(change), Request::Fill(clear)] = &asked else { panic!("{asked:?}") };
+    assert_eq!((change.layer, change.visible, change.size), (kept.id(), Some(false), Some((50, 50))));
+    assert_eq!((clear.layer, clear.colour, clear.operator), (kept.id(), 0, Operator::Source));
     let asked = peer.next().unwrap();
-    assert!(
-        matches!(asked.request, Request::LayerCreate(create) if create.layer == lost.id() && create.linger)
-    );
+    let Request::LayerCreate(create) = asked.request else { panic!("{asked:?}") };
+    assert_eq!((create.layer, create.linger, create.visible), (lost.id(), true, false));
     peer.send(asked.serial, &Reply::Token(tokens[2]));
     let asked = restored(&mut peer);
     let requests: Vec<_> = asked.iter().map(|asked| &asked.request).collect();
-    let [Request::Fill(fill), Request::Batch(show)] = requests.as_slice() else { panic!("{requests:?}") };
-    assert_eq!((fill.layer, show.len()), (lost.id(), 1));
+    let [Request::Fill(first), Request::Fill(second), Request::Batch(show)] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    let drawn = [(first.layer, first.colour), (second.layer, second.colour)];
+    assert_eq!((drawn, show.len()), ([(kept.id(), 5), (lost.id(), 6)], 2));
     // It asks when all is there again.
     answered(&mut connection, &mut peer, 1, |connection| connection.fill(&kept, 7, 0, 0, 1, 1).unwrap());
     assert_eq!((kept.token(), lost.token()), (Some(tokens[0]), Some(tokens[2])));
