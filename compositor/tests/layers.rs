@@ -251,7 +251,7 @@ fn what_is_overwritten_has_been_composed() {
 fn state(second: bool) -> Vec<Entry<'static>> {
     let pick = |first: u32, other: u32| if second { other } else { first };
     let all = (1..=3).flat_map(|layer| {
-        let colour = BACKGROUND | 0x10_2030 * layer * pick(1, 2);
+        let colour = BACKGROUND | (0x10_2030 * layer * pick(1, 2));
         let change = LayerConfigure {
             layer,
             place: Some((pick(0, 9 * layer) as i32, pick(5 * layer, 2) as i32)),
