@@ -245,7 +245,7 @@ impl Connection {
     }
 
     /// Takes over a layer that [lingers](LayerOptions::linger) and belongs to nobody, by its token. It stays as it is. A
-    /// lost token is in the listing of [`layers`](Self::layers), for programs of the same user and of root.
+    /// lost token is in the listing of [`layer_statistics`](Self::layer_statistics), for programs of the same user and of root.
     ///
     /// # Errors
     /// The daemon has no such layer ([`UnknownToken`](blitd_protocol::error::ErrorCode::UnknownToken)), as after it has
