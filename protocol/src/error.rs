@@ -91,6 +91,10 @@ codes! {
     OutOfMemory = 32,
     /// The fences of a dmabuf did not signal in time.
     FenceTimeout = 33,
+    /// No layer that lingers has this token.
+    UnknownToken = 34,
+    /// The layer with this token belongs to a connection.
+    LayerInUse = 35,
 }
 
 impl ErrorCode {

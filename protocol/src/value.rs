@@ -222,6 +222,36 @@ impl Default for Priority {
     }
 }
 
+/// What a layer that lingers is claimed with: 128 bits of the kernel's random numbers, so whoever has them was given
+/// them. Its text is in hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token([u8; 16]);
+
+impl Token {
+    /// The token in these bytes; `None` where they are 0, which stands for none.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        if u128::from_le_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
+    }
+
+    /// The bytes, for the wire or to be kept.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// A log is no place for it.
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token")
+    }
+}
+
 /// The longest name, in bytes of UTF-8.
 pub const MAX_NAME: usize = 32;
 

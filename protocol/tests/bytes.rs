@@ -12,7 +12,7 @@ use blitd_protocol::request::{
 };
 use blitd_protocol::value::{
     Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Transform,
+    Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 use proptest::collection::vec;
@@ -45,6 +45,10 @@ fn pixels() -> impl Strategy<Value = Pixels> {
     any::<(i32, i32, u32, u32)>().prop_map(|(x, y, width, height)| Pixels { x, y, width, height })
 }
 
+fn fixed() -> impl Strategy<Value = FixedRectangle> {
+    any::<(u32, u32, u32, u32)>().prop_map(|(x, y, width, height)| FixedRectangle { x, y, width, height })
+}
+
 fn plane() -> impl Strategy<Value = Plane> {
     any::<(u32, u32, u64)>().prop_map(|(region, stride, offset)| Plane { region, stride, offset })
 }
@@ -62,14 +66,11 @@ fn image() -> impl Strategy<Value = Image> {
 
 fn draw() -> impl Strategy<Value = Draw<'static>> {
     let numbers = (select(Transform::ALL), select(Filter::ALL), select(Operator::ALL));
-    let source = any::<(u32, u32, u32, u32)>();
-    (any::<(u32, u8)>(), numbers, source, pixels(), image(), carried()).prop_map(
+    (any::<(u32, u8)>(), numbers, fixed(), pixels(), image(), carried()).prop_map(
         |((layer, opacity), (transform, filter, operator), source, destination, mut image, carried)| {
             if !carried.is_empty() {
                 image.planes[0].region = 0;
             }
-            let (x, y, width, height) = source;
-            let source = FixedRectangle { x, y, width, height };
             Draw { layer, transform, filter, operator, opacity, source, destination, image, carried }
         },
     )
@@ -83,8 +84,9 @@ fn fill() -> impl Strategy<Value = Fill> {
 fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
     let place = any::<Option<(i32, i32)>>();
     let rest = any::<(Option<i32>, Option<u8>, Option<bool>, Option<u32>)>();
-    (any::<u32>(), place, option::of(select(Band::ALL)), rest).prop_map(
-        |(layer, place, band, (z, opacity, visible, output))| LayerConfigure {
+    let shown = (any::<Option<(u32, u32)>>(), option::of(fixed()));
+    (any::<u32>(), place, option::of(select(Band::ALL)), rest, shown).prop_map(
+        |(layer, place, band, (z, opacity, visible, output), (size, crop))| LayerConfigure {
             layer,
             place,
             z,
@@ -92,6 +94,8 @@ fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
             opacity,
             visible,
             output,
+            size,
+            crop,
         },
     )
 }
@@ -117,6 +121,10 @@ fn layer_create() -> impl Strategy<Value = LayerCreate> {
             }
         },
     )
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    (1..=u128::MAX).prop_map(|number| Token::from_bytes(number.to_le_bytes()).unwrap())
 }
 
 fn entry() -> impl Strategy<Value = Entry<'static>> {
@@ -151,6 +159,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
         layer_create().prop_map(Request::LayerCreate),
         layer_configure().prop_map(Request::LayerConfigure),
         any::<u32>().prop_map(|layer| Request::LayerDestroy { layer }),
+        (1..=u32::MAX, token()).prop_map(|(layer, token)| Request::LayerClaim { layer, token }),
         draw().prop_map(Request::Draw),
         fill().prop_map(Request::Fill),
         vec(entry(), 1..6).prop_map(Request::Batch),
@@ -211,6 +220,9 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         list().prop_map(|list| Reply::Statistics(Statistics::Clients(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Layers(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Priorities(list))),
+        token().prop_map(Reply::Token),
+        vec(any::<u8>(), size_of::<wire::LayerRecord>())
+            .prop_map(|bytes| Reply::Claimed(wire::LayerRecord::read_from_bytes(&bytes).unwrap())),
         refusal.prop_map(|(code, entry, text)| Reply::Refused(Refusal { code, entry, text })),
         Just(Reply::OutputsChanged),
     ]
@@ -479,10 +491,10 @@ fn refusals_tell_the_values_received() {
         assert_eq!(refusal.text, "reserved bytes of layer_configure are not 0: send them as 0");
     }
 
-    for length in [33, u32::MAX - 6, u32::MAX] {
+    for length in [57, u32::MAX - 6, u32::MAX] {
         let batch = Request::Batch(vec![Entry::LayerConfigure(change)]);
         let refusal = told(&batch, |body| body[12..16].copy_from_slice(&length.to_le_bytes()));
         assert_eq!(refusal.code, ErrorCode::Malformed);
-        assert_eq!(refusal.text, "the body of batch has 48 bytes: it takes each entry whole");
+        assert_eq!(refusal.text, "the body of batch has 72 bytes: it takes each entry whole");
     }
 }

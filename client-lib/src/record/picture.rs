@@ -154,6 +154,13 @@ impl Picture {
         &self.parts
     }
 
+    /// What makes a layer as new, so that the parts can be drawn on it; where they are known.
+    pub(crate) fn clear_layer(&self, layer: u32) -> Option<Fill> {
+        let (width, height) = (self.bounds.width(), self.bounds.height());
+        let destination = Pixels { x: 0, y: 0, width, height };
+        (!self.is_lost).then_some(Fill { layer, colour: 0, operator: Operator::Source, destination })
+    }
+
     /// The layer shows one thing more.
     pub(crate) fn add(&mut self, part: Part) {
         let Some(area) = part.destination(self.bounds) else { return };

@@ -287,6 +287,7 @@ mod tests {
 
     use super::*;
     use crate::memory::helper::Helper;
+    use crate::scene::crop::whole;
     use crate::work::Step;
     use crate::work::compositions::Compositions;
 
@@ -324,7 +325,7 @@ mod tests {
             let unmapper = Helper::start().unwrap().unmapper();
             let storage = Rc::new(Storage::new(4, 3, Format::Xrgb8888, &unmapper).unwrap());
             let place = Rectangle::new(18, 2, 4, 3).unwrap();
-            vec![Placed { storage, place, opacity: 255, is_opaque: true }]
+            vec![Placed { storage, place, crop: whole(4, 3), opacity: 255, is_opaque: true }]
         };
         let mut output = headless(Transform::Identity, 0xff00_0000);
         assert_eq!(compose(&mut output, Vec::new()), 0);

@@ -213,7 +213,7 @@ impl Server {
             }
             Ok(Outcome::Reply(reply)) => reply,
             Ok(Outcome::Statistics(subject, first)) => {
-                listing::statistics(&self.rooms, &self.clients, subject, first)
+                listing::statistics(&self.rooms, &self.clients, id, subject, first)
             }
             Err(refusal) => Reply::Refused(refusal),
         };

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
-use blitd_protocol::value::{Band, Mode, Name, Priority, StatisticsSubject};
+use blitd_protocol::value::{Mode, Name, Priority, StatisticsSubject};
 use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord, PriorityRecord};
 use foldhash::HashMap;
 
@@ -63,6 +63,7 @@ fn output_record(output: &Output) -> OutputRecord {
 pub(super) fn statistics(
     rooms: &Rooms,
     clients: &HashMap<ConnectionId, Client>,
+    asker: ConnectionId,
     subject: StatisticsSubject,
     first: u32,
 ) -> Reply<'static> {
@@ -76,7 +77,8 @@ pub(super) fn statistics(
             Statistics::Clients(page(first, sorted.into_iter().map(|client| client_record(rooms, client))))
         }
         StatisticsSubject::Layers => {
-            let layers: Vec<_> = rooms.scene.iter().map(layer_record).collect();
+            let uid = clients.get(&asker).map(|client| client.credentials().uid);
+            let layers: Vec<_> = rooms.scene.iter().map(|layer| layer_record(layer, uid)).collect();
             Statistics::Layers(page(first, layers.into_iter()))
         }
         StatisticsSubject::Priorities => {
@@ -143,24 +145,32 @@ fn layer_bytes(layer: &Layer<Rc<Storage>>) -> u64 {
     layer.front.bytes() + layer.spare.as_ref().map_or(0, |spare| spare.storage.bytes())
 }
 
-fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
+/// A layer, as the user who asks may see it: its token is told to the one who is charged for it, and who could read it in
+/// the memory of his own programs anyway, and to root.
+pub(super) fn layer_record(layer: &Layer<Rc<Storage>>, asker: Option<u32>) -> LayerRecord {
     let attributes = &layer.attributes;
+    let token = layer.token.filter(|_| asker.is_some_and(|uid| uid == layer.uid || uid == 0));
     LayerRecord {
         connection: layer.owner.into(),
         layer: layer.id.into(),
         output: attributes.output.into(),
         x: attributes.place.left().into(),
         y: attributes.place.top().into(),
-        width: attributes.place.width().into(),
-        height: attributes.place.height().into(),
+        width: layer.size.0.into(),
+        height: layer.size.1.into(),
         z: attributes.z.into(),
         fourcc: layer.format.fourcc().into(),
-        band: Band::Normal.number(),
+        band: attributes.band.number(),
         opacity: attributes.opacity,
         visible: attributes.visible.into(),
-        reserved: [0; 5],
+        linger: layer.token.is_some().into(),
+        uid: layer.uid.into(),
         draws: layer.draws.into(),
         bytes: layer_bytes(layer).into(),
+        shown_width: attributes.place.width().into(),
+        shown_height: attributes.place.height().into(),
+        crop: attributes.crop.into(),
+        token: token.map_or([0; 16], |token| *token.as_bytes()),
         name: *layer.name.as_bytes(),
     }
 }

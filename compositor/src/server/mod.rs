@@ -15,6 +15,7 @@
 //! - `execution`: whose slice it is, and what comes of it; frames too.
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `histograms`: how long requests have waited and taken.
+//! - `lingering`: layers that outlive their connections, and who takes them over.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
 //! - `watch`: what the loop waits for.
@@ -23,6 +24,7 @@ mod dmabufs;
 mod execution;
 mod histograms;
 mod intake;
+mod lingering;
 pub mod listener;
 mod listing;
 mod outputs;

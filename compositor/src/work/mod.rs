@@ -22,6 +22,7 @@ pub mod compositions;
 pub mod cpu_access;
 pub mod operation;
 pub mod paint;
+mod scaled;
 
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, ImageError};

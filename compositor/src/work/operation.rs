@@ -5,7 +5,7 @@ use std::rc::Rc;
 use blitd_pixels::blit;
 use blitd_pixels::view::{Layout, Picture, PictureMut, View};
 use blitd_protocol::image::{CheckedImage, Rectangle};
-use blitd_protocol::request::{Draw, Fill, Pixels};
+use blitd_protocol::request::{Draw, Fill, FixedRectangle, Pixels};
 use blitd_protocol::value::{Operator, Transform};
 use foldhash::HashMap;
 
@@ -176,22 +176,35 @@ fn draw_from(
     }
 }
 
-/// The top left pixel of a source rectangle that is whole pixels, inside the image, and as large as the destination.
-fn whole_source(draw: &Draw<'_>, image: &CheckedImage) -> Result<(i32, i32), WorkError> {
-    let source = draw.source;
+/// Checks that a source rectangle is in the picture of something, of this size, and not empty.
+///
+/// # Errors
+/// [`WorkError::SourceOutside`].
+pub fn check_source(
+    source: FixedRectangle,
+    (width, height): (u32, u32),
+    of: impl FnOnce() -> String,
+) -> Result<(), WorkError> {
     let inside = |start: u32, length: u32, whole: u32| {
         length > 0 && u64::from(start) + u64::from(length) <= u64::from(whole) << 16
     };
-    if !inside(source.x, source.width, image.width()) || !inside(source.y, source.height, image.height()) {
-        let pixels = |fixed: u32| f64::from(fixed) / 65536.0;
-        return Err(WorkError::SourceOutside {
-            x: pixels(source.x),
-            y: pixels(source.y),
-            width: pixels(source.width),
-            height: pixels(source.height),
-            of: format!("the image of {}x{}", image.width(), image.height()),
-        });
+    if inside(source.x, source.width, width) && inside(source.y, source.height, height) {
+        return Ok(());
     }
+    let pixels = |fixed: u32| f64::from(fixed) / 65536.0;
+    Err(WorkError::SourceOutside {
+        x: pixels(source.x),
+        y: pixels(source.y),
+        width: pixels(source.width),
+        height: pixels(source.height),
+        of: format!("{} of {width}x{height}", of()),
+    })
+}
+
+/// The top left pixel of a source rectangle that is whole pixels, inside the image, and as large as the destination.
+fn whole_source(draw: &Draw<'_>, image: &CheckedImage) -> Result<(i32, i32), WorkError> {
+    let source = draw.source;
+    check_source(source, (image.width(), image.height()), || "the image".into())?;
     let is_whole = [source.x, source.y, source.width, source.height].iter().all(|fixed| fixed & 0xffff == 0);
     let is_same =
         source.width >> 16 == draw.destination.width && source.height >> 16 == draw.destination.height;

@@ -10,7 +10,7 @@ use blitd_protocol::request::{
     RequestKind,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform,
+    Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Token, Transform,
 };
 
 use super::{Scenario, Stand, anything, encoded, every_request};
@@ -276,16 +276,7 @@ fn layers(stand: &mut Stand) {
     for format in [Format::Rgb565, Format::Xbgr8888, Format::Abgr8888] {
         refused(ErrorCode::NotSupported, "its format", LayerCreate { fourcc: format.fourcc(), ..good });
     }
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        refused(ErrorCode::NotSupported, "its band", LayerCreate { band, ..good });
-    }
-    refused(ErrorCode::NotSupported, "linger", LayerCreate { linger: true, ..good });
     refused(ErrorCode::LimitReached, "giant", LayerCreate { width: 32767, height: 32767, ..good });
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        let configure = LayerConfigure { layer: 1, band: Some(band), ..LayerConfigure::default() };
-        let request = Request::LayerConfigure(configure);
-        stand.refused(&mut client, &request, ErrorCode::NotSupported, "its band");
-    }
     let place = |x, y| LayerConfigure { layer: 1, place: Some((x, y)), ..LayerConfigure::default() };
     for (x, y) in [(i32::MAX, 0), (0, i32::MAX - SIDE as i32 + 1)] {
         let request = Request::LayerConfigure(place(x, y));
@@ -385,7 +376,8 @@ fn held_memory(stand: &mut Stand) {
 /// Every byte of every layout that has values which it does not take.
 fn values_that_fields_do_not_take(stand: &mut Stand) {
     let mut raw = stand.greeted();
-    for request in every_request() {
+    let claim = Request::LayerClaim { layer: 1, token: Token::from_bytes([1; 16]).unwrap() };
+    for request in every_request().into_iter().chain([claim.clone()]) {
         // Where in the body, and the least number that cannot stand there.
         let bytes: &[(std::ops::Range<usize>, u8)] = match &request {
             Request::RegionCreate(_) => &[(4..5, 4), (5..6, 4), (6..8, 1)],
@@ -394,7 +386,8 @@ fn values_that_fields_do_not_take(stand: &mut Stand) {
             Request::RegionWrite { .. } => &[(4..8, 1)],
             Request::RegionRead { .. } => &[(7..8, 1)],
             Request::LayerCreate(_) => &[(32..33, 4), (34..36, 2), (36..40, 1), (71..72, 1)],
-            Request::LayerConfigure(_) => &[(4..5, 64), (5..8, 1), (27..32, 1)],
+            Request::LayerConfigure(_) => &[(5..8, 1), (27..32, 1)],
+            Request::LayerClaim { .. } => &[(4..8, 1)],
             Request::Draw(_) => &[(4..5, 8), (5..7, 2), (128..136, 1)],
             Request::Fill(_) => &[(8..9, 2), (9..16, 1)],
             Request::Batch(_) => &[(1..2, 3), (2..8, 1), (10..12, 1)],
@@ -434,6 +427,12 @@ fn values_that_fields_do_not_take(stand: &mut Stand) {
         bytes[16 + place] = 0;
         raw.send(&bytes, []);
         stand.refused_alive(&mut raw, 9, ErrorCode::BadValue, "zero");
+    }
+    for zeros in [16..20, 24..40] {
+        let mut bytes = encoded(&claim, 9);
+        bytes[zeros].fill(0);
+        raw.send(&bytes, []);
+        stand.refused_alive(&mut raw, 9, ErrorCode::BadValue, "a claim of layer 0, or without a token");
     }
     stand.unharmed();
     let record = stand.fixture.statistics();
