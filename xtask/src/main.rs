@@ -45,8 +45,8 @@ enum Task {
     /// What is measured in a guest.
     #[command(hide = true)]
     BenchGuest(bench::guest::Arguments),
-    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
-    /// does nothing else meanwhile.
+    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver, and that what is drawn
+    /// two milliseconds before a vblank comes with it. Needs a machine that does nothing else meanwhile.
     Frames,
     /// Shows that what is on the glass, seen from outside, is what should be: several display drivers in QEMU.
     Qemu(qemu::Arguments),

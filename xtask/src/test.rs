@@ -34,8 +34,8 @@ pub(crate) fn run() -> Result<(), TaskError> {
     run_command(&mut cargo(&["test", "--workspace", "--locked"]))
 }
 
-/// What needs a display driver runs in the guest. An animation runs in virtual time: whether it is in time must not
-/// depend on what else this machine does.
+/// What needs a display driver runs in the guest. An animation and draws shortly before a vblank run in virtual
+/// time: whether they are in time must not depend on what else this machine does.
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[])?;
@@ -44,7 +44,8 @@ fn in_guest() -> Result<(), TaskError> {
     vm::test("turmoil", &[])?;
     vm::test("units", &["--systemd"])?;
     vm::test("refusals", &[])?;
-    vm::test("animation", &["--kernel", "time-travel=inf-cpu"])
+    vm::test("animation", &["--kernel", "time-travel=inf-cpu"])?;
+    vm::test("deadline", &["--kernel", "time-travel=inf-cpu"])
 }
 
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.

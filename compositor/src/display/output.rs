@@ -79,6 +79,12 @@ pub struct Output {
     last_flip: Flip,
     frames: u64,
     composed: u64,
+    /// The generation whose cost the clock has been told for the next frame; 0 is none.
+    weighed_generation: u64,
+    /// What composing the frame under way costs, in bytes of slices.
+    cost: u64,
+    /// How long composing it has taken so far, in nanoseconds of work.
+    worked: u64,
 }
 
 impl Output {
@@ -104,6 +110,9 @@ impl Output {
             last_flip: Flip { sequence: 0, time: now, is_hardware: false },
             frames: 0,
             composed: 0,
+            weighed_generation: 0,
+            cost: 0,
+            worked: 0,
         }
     }
 
@@ -156,6 +165,7 @@ impl Output {
     pub fn set_off(&mut self, is_off: bool) -> Option<CompositionId> {
         self.is_off = is_off;
         self.clock.reset();
+        self.weighed_generation = 0;
         self.frame_generation = self.shown_generation;
         self.on_glass.stale = self.bounds().into();
         self.back.stale = self.bounds().into();
@@ -167,26 +177,52 @@ impl Output {
         !self.is_off && self.generation > self.frame_generation
     }
 
-    /// Whether a frame would show something new, and may begin.
-    pub fn may_begin(&self, now: u64) -> bool {
-        self.wants_frame() && self.clock.is_idle(now)
+    /// Whether the clock has to be told what the next frame costs.
+    pub fn is_to_be_weighed(&self, now: u64) -> bool {
+        self.wants_frame() && self.weighed_generation != self.generation && self.clock.is_idle(now)
     }
 
-    /// What the next frame has to compose, on the buffer that is not on the glass. Where a clear one is to show its
-    /// background it stays as it is, and takes no memory: to have the kernel find it, page by page, takes several times
-    /// as long as to write it, just when a daemon's first client waits.
+    /// Tells the clock what the next frame costs as things are.
+    pub fn weigh(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
+        self.weighed_generation = self.generation;
+        let stale = self.to_compose(&snapshot);
+        let cost = self.composition(snapshot, stale).cost();
+        self.clock.aim(now, cost);
+    }
+
+    /// Whether a frame would show something new, and may begin.
+    pub fn may_begin(&self, now: u64) -> bool {
+        self.wants_frame() && self.clock.may_begin(now)
+    }
+
+    /// What the next frame has to compose, on the buffer that is not on the glass.
     pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
-        let mut stale = std::mem::take(&mut self.back.stale);
-        if std::mem::take(&mut self.back.is_clear) {
-            let mut covered = Area::default();
-            for pixels in snapshot.iter().flat_map(|layer| stale.within(layer.place)) {
-                covered.add(pixels);
-                covered.limit(MOST_RECTANGLES);
-            }
-            stale = covered;
-        }
+        let stale = self.to_compose(&snapshot);
+        self.back.stale = Area::default();
+        self.back.is_clear = false;
         self.frame_generation = self.generation;
         self.shown_damage = std::mem::take(&mut self.changed);
+        let composition = self.composition(snapshot, stale);
+        self.cost = composition.cost();
+        composition
+    }
+
+    /// What is stale in the buffer that is not on the glass. Where a clear one is to show its background it stays as it
+    /// is, and takes no memory: to have the kernel find it, page by page, takes several times as long as to write it, just
+    /// when a daemon's first client waits.
+    fn to_compose(&self, snapshot: &[Placed<Rc<Storage>>]) -> Area {
+        if !self.back.is_clear {
+            return self.back.stale.clone();
+        }
+        let mut covered = Area::default();
+        for pixels in snapshot.iter().flat_map(|layer| self.back.stale.within(layer.place)) {
+            covered.add(pixels);
+            covered.limit(MOST_RECTANGLES);
+        }
+        covered
+    }
+
+    fn composition(&self, snapshot: Vec<Placed<Rc<Storage>>>, stale: Area) -> Composition {
         let turn = Turn { transform: self.screen.transform, size: self.screen.size() };
         Composition::frame(snapshot, self.screen.background, stale, Rc::clone(&self.back.storage), turn)
     }
@@ -194,7 +230,19 @@ impl Output {
     /// The frame has begun, under this number.
     pub fn begin(&mut self, composition: CompositionId) {
         self.clock.begin();
+        self.weighed_generation = 0;
+        self.worked = 0;
         self.composing = Some(composition);
+    }
+
+    /// Composing the frame has taken so long, in nanoseconds of work.
+    pub const fn worked(&mut self, time: u64) {
+        self.worked += time;
+    }
+
+    /// Whether the frame under way needs the time that is left until its vblank.
+    pub fn presses(&self, now: u64) -> bool {
+        self.clock.presses(now)
     }
 
     /// The frame that is being composed.
@@ -214,9 +262,15 @@ impl Output {
         (Rc::clone(&self.back.storage), on_glass.collect())
     }
 
+    /// The display has taken the frame, which took so long, in nanoseconds.
+    pub fn committed(&mut self, time: u64) {
+        self.clock.measured(self.cost, self.worked, time);
+    }
+
     /// The display has refused the frame: it is tried again after a while.
     pub fn refused(&mut self, now: u64) {
         self.clock.refused(now);
+        self.weighed_generation = 0;
         self.frame_generation = self.shown_generation;
         self.back.stale = self.bounds().into();
         self.changed = self.bounds().into();
@@ -224,8 +278,8 @@ impl Output {
 
     /// When the output has to be looked at again, if it has to be.
     pub fn wakes_at(&self) -> Option<u64> {
-        let rests_until = self.clock.rests_until().filter(|_| self.wants_frame());
-        self.clock.vblank_at().or(rests_until)
+        let next = self.clock.rests_until().or_else(|| self.clock.begins_at());
+        self.clock.vblank_at().or(next.filter(|_| self.wants_frame()))
     }
 
     /// Whether a frame has come on the glass by now.

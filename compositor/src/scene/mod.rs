@@ -269,6 +269,11 @@ impl<S: Clone> Scene<S> {
         }
     }
 
+    /// Whether [`take_damage`](Self::take_damage) has anything to hand on.
+    pub const fn is_damaged(&self) -> bool {
+        !self.damage.is_empty()
+    }
+
     /// What has changed since the last call: pixels of outputs, not clipped to them.
     pub fn take_damage(&mut self) -> std::vec::Drain<'_, (OutputId, Rectangle)> {
         self.damage.drain(..)

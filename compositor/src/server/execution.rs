@@ -2,11 +2,12 @@
 //!
 //! Frames and requests take slices in turns while both have something to do: a flood of requests of whatever
 //! priority does not keep the picture from changing, and a frame keeps no request waiting for longer than one slice.
-//! What comes and is more urgent than what is being done waits for no frame.
+//! What comes and is more urgent than what is being done waits for no frame. While a frame needs the time that is left
+//! until its vblank, it has four slices for each of the requests', and what comes has to be more urgent than usual.
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
-use blitd_protocol::value::{ClockSource, NotShown, Path};
+use blitd_protocol::value::{ClockSource, NotShown, Path, Priority};
 
 use nix::sys::epoll::EpollFlags;
 
@@ -14,6 +15,8 @@ use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
 use crate::client::{Active, Client, Ending, Started, Work};
 use crate::display::kms::HeadFlip;
+use crate::display::output::Output;
+use crate::frame_clock::lead::PRESSING_SLICES;
 use crate::queue::{ConnectionId, Turn};
 use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
@@ -22,6 +25,9 @@ use crate::work::{SLICE, SLICE_ALONE, Step, WorkError};
 /// What a step of painting costs at the least, in bytes: about as long as taking up a request, carrying it out and
 /// answering it takes, however small it is.
 const LEAST_STEP: u64 = SLICE / 16;
+
+/// How urgent, as the queue counts it, a request is that says nothing of it.
+const USUAL: u32 = Priority::DEFAULT.number() as u32 + 1;
 
 /// How a step of a request's work has ended.
 enum Progress {
@@ -54,15 +60,26 @@ impl Server {
         self.rooms.outputs.iter().any(|output| output.composing().is_some())
     }
 
-    /// Begins the frames that can begin.
+    /// Begins the frames that are to begin now.
     pub(super) fn begin_frames(&mut self, now: u64) {
         let rooms = &mut self.rooms;
         rooms.spread_damage();
-        for output in rooms.outputs.iter_mut().filter(|output| output.may_begin(now)) {
-            let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
-            let composition = output.frame(snapshot);
-            output.begin(rooms.compositions.begin(composition));
+        for output in &mut rooms.outputs {
+            let snapshot = |output: &Output| rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
+            if output.is_to_be_weighed(now) {
+                output.weigh(snapshot(output), now);
+            }
+            if output.may_begin(now) {
+                let composition = output.frame(snapshot(output));
+                output.begin(rooms.compositions.begin(composition));
+            }
         }
+    }
+
+    /// Whether a frame needs the time that is left until its vblank.
+    fn frame_presses(&self) -> bool {
+        let now = self.rooms.clock.now();
+        self.rooms.outputs.iter().any(|output| output.presses(now))
     }
 
     /// Takes note of the frames that have come on the glass, and tells those who wait for them.
@@ -98,18 +115,22 @@ impl Server {
 
     /// Does one slice of work, if there is any.
     pub(super) fn slice(&mut self) -> bool {
-        self.rooms.slice = if self.clients.len() > 1 { SLICE } else { SLICE_ALONE };
         let turn = self.queue.next();
         let urgency = turn.map_or(0, |turn| self.queue.urgency(turn.connection));
-        let is_more_urgent = urgency > std::mem::replace(&mut self.urgency, urgency);
-        let is_composing = self.is_composing();
-        if is_composing && (turn.is_none() || (self.frame_is_next && !is_more_urgent)) {
-            self.frame_is_next = false;
+        let (is_alone, is_composing) = (self.clients.len() <= 1, self.is_composing());
+        let presses = is_composing && self.frame_presses();
+        let before = std::mem::replace(&mut self.urgency, urgency);
+        let is_more_urgent = urgency > if presses { before.max(USUAL) } else { before };
+        if is_composing && (turn.is_none() || (self.frame_slices > 0 && !is_more_urgent)) {
+            self.frame_slices = self.frame_slices.saturating_sub(1);
+            self.rooms.slice = if is_alone { SLICE_ALONE } else { SLICE };
             self.frame_slice();
             return true;
         }
-        self.frame_is_next = is_composing;
+        self.frame_slices = if presses { PRESSING_SLICES } else { u64::from(is_composing) };
         let Some(turn) = turn else { return false };
+        // Where a frame is composed, it waits for the request.
+        self.rooms.slice = if is_alone && !is_composing { SLICE_ALONE } else { SLICE };
         self.request_slice(turn);
         true
     }
@@ -122,7 +143,11 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
-        let bytes = match rooms.compositions.step(composition, rooms.slice) {
+        let began = rooms.clock.now();
+        let progress = rooms.compositions.step(composition, rooms.slice);
+        let ended = rooms.clock.now();
+        output.worked(ended.saturating_sub(began));
+        let bytes = match progress {
             Some(Ok((Step::Unfinished, _))) => return,
             Some(Ok((Step::Finished, bytes))) => bytes,
             // Only memory of a client can go away, and no frame is composed there.
@@ -135,10 +160,13 @@ impl Server {
                 0
             }
         };
-        let (picture, damage) = output.commit(rooms.clock.now(), bytes);
-        if let Err(error) = rooms.display.show(output.id(), &picture, &damage) {
-            tracing::warn!("{error}");
-            output.refused(rooms.clock.now());
+        let (picture, damage) = output.commit(ended, bytes);
+        match rooms.display.show(output.id(), &picture, &damage) {
+            Ok(()) => output.committed(rooms.clock.now().saturating_sub(ended)),
+            Err(error) => {
+                tracing::warn!("{error}");
+                output.refused(rooms.clock.now());
+            }
         }
     }
 

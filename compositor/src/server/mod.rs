@@ -117,8 +117,8 @@ pub struct Server {
     next_connection: ConnectionId,
     /// Connections with replies that have not been sent yet.
     replied: Vec<ConnectionId>,
-    /// Whether the next slice is a frame's, if both a frame and a request wait for one.
-    frame_is_next: bool,
+    /// How many slices are frames' before the next one is a request's, if both wait for one.
+    frame_slices: u64,
     /// How urgent the request is that was next in the turn before.
     urgency: u32,
     /// Whether somebody came in or had something to say in this turn.
@@ -233,7 +233,7 @@ impl Daemon {
             reserve: Reserve::open(),
             next_connection: 1,
             replied: Vec::new(),
-            frame_is_next: false,
+            frame_slices: 0,
             urgency: 0,
             heard: false,
             stopping: false,
@@ -290,7 +290,7 @@ impl Daemon {
     /// The loop itself fails.
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
         let server = &mut self.server;
-        let mut busy = !server.queue.is_idle() || server.is_composing();
+        let mut busy = !server.queue.is_idle() || server.is_composing() || server.rooms.scene.is_damaged();
         let longest = match longest {
             _ if busy => Some(Duration::ZERO),
             None => server.rooms.clock.now_of_kernel().and_then(|now| rest(&mut self.spin, now)),

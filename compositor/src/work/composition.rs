@@ -139,6 +139,12 @@ impl Composition {
         self.bytes
     }
 
+    /// What composing all that is missing costs, in bytes of slices.
+    pub fn cost(&self) -> u64 {
+        let parts = self.missing.rectangles().iter();
+        parts.map(|part| cost(&plan(&self.snapshot, *part)) + self.besides(*part)).sum()
+    }
+
     /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what
     /// it has cost, and what is left of the part.
     ///
