@@ -142,7 +142,7 @@ impl Composition {
     /// What composing all that is missing costs, in bytes of slices.
     pub fn cost(&self) -> u64 {
         let parts = self.missing.rectangles().iter();
-        parts.map(|part| cost(&plan(&self.snapshot, *part)) + self.besides(*part)).sum()
+        parts.map(|part| self.cost_of(&plan(&self.snapshot, *part)) + self.besides(*part)).sum()
     }
 
     /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what
@@ -157,13 +157,13 @@ impl Composition {
         span: &mut [u8],
     ) -> Result<(u64, [Rectangle; 2]), RegionError> {
         let mut steps = plan(&self.snapshot, part);
-        let whole = self.cost(&steps) + self.besides(part);
+        let whole = self.cost_of(&steps) + self.besides(part);
         let (part, rest) =
             if self.is_turned() { tiles_of(part, budget, whole) } else { begin_of(part, budget, whole) };
         if !rest.iter().all(|rest| rest.is_empty()) {
             steps = clipped(&steps, part);
         }
-        let cost = (self.cost(&steps) + self.besides(part)).max(LEAST_COST);
+        let cost = (self.cost_of(&steps) + self.besides(part)).max(LEAST_COST);
         self.bytes += part.pixels() * 4;
         if let Target::Screen { storage, .. } = &self.target {
             storage.written(part.pixels() * 4);
@@ -282,7 +282,7 @@ impl Composition {
     }
 
     /// Bytes that the steps write, each as often as what it takes is worth.
-    fn cost(&self, steps: &[Blit]) -> u64 {
+    fn cost_of(&self, steps: &[Blit]) -> u64 {
         let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
             Some(placed) if unscaled(placed.crop, placed.place).is_none() => scaled::COST,
             _ => 1,
