@@ -12,11 +12,11 @@
 //!
 //! Rows are fetched as words, scaled along the row to four 16-bit numbers a pixel, and then mixed with the rows around.
 //! - `axis`: where pixels come from. `taps`: tables of that.
-//! - `plain`, `x86`: the kernels, of which [`Level`] chooses.
+//! - `kernels`: what is done with them, for each [`Level`].
 //! - `rows`: from a picture to scaled rows.
 
 mod axis;
-mod level;
+mod kernels;
 mod plain;
 mod rows;
 mod taps;
@@ -30,8 +30,8 @@ use blitd_protocol::request::FixedRectangle;
 use blitd_protocol::value::{Filter, Operator, Transform};
 
 use self::axis::Axis;
-pub use self::level::Level;
 use crate::blit;
+use crate::level::Level;
 use crate::turn::{parts, turn, turned_size};
 use crate::view::{Layout, Picture, PictureMut, View, ViewMut};
 

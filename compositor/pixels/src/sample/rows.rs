@@ -5,10 +5,11 @@ use std::ops::Range;
 use blitd_protocol::value::Filter;
 
 use super::axis::Span;
-use super::level::Level;
+use super::kernels::Kernels;
 use super::taps::{Pair, Taps};
 use super::{Scaling, plain};
 use crate::fetch::fetch_row;
+use crate::level::Level;
 use crate::view::Picture;
 
 /// The widest part of a row that is scaled at once, in pixels: what is kept of it fits a second-level cache, and mostly
@@ -27,7 +28,7 @@ enum Across {
 /// Rows of the source, scaled along the row. The last two are kept: the next row of the target mostly needs one or both
 /// of them.
 struct Lines<'a> {
-    level: Level,
+    kernels: &'static Kernels,
     source: &'a Picture<'a>,
     across: Across,
     fetched: Vec<u32>,
@@ -47,11 +48,11 @@ impl Lines<'_> {
         match &self.across {
             Across::Linear(taps) => {
                 fetch(self.source, taps, row, &mut self.fetched);
-                self.level.across_linear(&self.fetched, taps, line);
+                self.kernels.across_linear(&self.fetched, taps, line);
             }
             Across::Mean(taps) => {
                 fetch(self.source, taps, row, &mut self.fetched);
-                self.level.across_mean(&self.fetched, taps, line);
+                self.kernels.across_mean(&self.fetched, taps, line);
             }
         }
         self.rows[place] = Some(row);
@@ -137,8 +138,9 @@ impl Scaling {
             (Across::Linear(taps), reach)
         };
         let numbers = columns.len() * 4;
+        let kernels = Kernels::of(level);
         let mut lines = Lines {
-            level,
+            kernels,
             source,
             across,
             fetched: vec![0; reach],
@@ -156,9 +158,9 @@ impl Scaling {
                         _ if from == span.last() => span.tail,
                         _ => span.whole,
                     };
-                    level.accumulate(&lines.lines[place], weight, &mut sums);
+                    kernels.accumulate(&lines.lines[place], weight, &mut sums);
                 }
-                level.down_mean(&sums, span.reciprocal, words);
+                kernels.down_mean(&sums, span.reciprocal, words);
                 give(columns.start, row, words);
             }
             return;
@@ -166,7 +168,7 @@ impl Scaling {
         for (row, (from, weight)) in rows.clone().zip(self.down.linear(rows)) {
             let upper = lines.ready(from, None);
             let lower = if weight == 0 { upper } else { lines.ready(from + 1, Some(from)) };
-            level.down_linear(&lines.lines[upper], &lines.lines[lower], weight, words);
+            kernels.down_linear(&lines.lines[upper], &lines.lines[lower], weight, words);
             give(columns.start, row, words);
         }
     }

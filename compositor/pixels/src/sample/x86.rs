@@ -1,5 +1,5 @@
 //! The kernels of scaling for x86: `plain` has what each of them does. What they read and what they write has as many
-//! pixels as their table, or as each other; `level` sees to it.
+//! pixels as their table, or as each other; `Kernels` sees to it.
 
 use std::arch::x86_64::*;
 
