@@ -14,17 +14,31 @@ pub(crate) fn fetch_row(source: &Picture<'_>, x: i32, y: i32, out: &mut [u32]) {
     }
     let count = out.len().min(x.abs_diff(bounds.right()) as usize);
     let from = source.pixel(x, y);
-    let (words, halves) = (from.cast::<u32>(), from.cast::<u16>());
-    for (index, out) in out.iter_mut().take(count).enumerate() {
-        // SAFETY: the row has `count` pixels from `x` on, at as many bytes as its format says.
-        *out = unsafe {
-            match source.format() {
-                Format::Xrgb8888 => words.add(index).read_unaligned() | OPAQUE,
-                Format::Argb8888 => words.add(index).read_unaligned(),
-                Format::Xbgr8888 => swap_red_blue(words.add(index).read_unaligned()) | OPAQUE,
-                Format::Abgr8888 => swap_red_blue(words.add(index).read_unaligned()),
-                Format::Rgb565 => from_rgb565(halves.add(index).read_unaligned()),
+    let out = &mut out[..count];
+    // SAFETY: the row has `count` pixels from `x` on, at as many bytes as its format says.
+    unsafe {
+        match source.format() {
+            Format::Xrgb8888 => words(from, out, |word| word | OPAQUE),
+            Format::Argb8888 => words(from, out, |word| word),
+            Format::Xbgr8888 => words(from, out, |word| swap_red_blue(word) | OPAQUE),
+            Format::Abgr8888 => words(from, out, swap_red_blue),
+            Format::Rgb565 => {
+                let from = from.cast::<u16>();
+                for (index, out) in out.iter_mut().enumerate() {
+                    *out = from_rgb565(from.add(index).read_unaligned());
+                }
             }
-        };
+        }
+    }
+}
+
+/// # Safety
+/// As many words as `out` has must be readable.
+#[inline(always)]
+unsafe fn words(from: *const u8, out: &mut [u32], convert: impl Fn(u32) -> u32) {
+    let from = from.cast::<u32>();
+    for (index, out) in out.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *out = convert(unsafe { from.add(index).read_unaligned() });
     }
 }

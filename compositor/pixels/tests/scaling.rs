@@ -392,8 +392,7 @@ fn what_cannot_be_scaled_says_so() {
     };
     let empty = ScalingError::EmptySource { width: 0, height: 1 };
     assert_eq!(new(source(0, 1), 1, 1, Filter::Nearest), Err(empty));
-    let empty = ScalingError::EmptyDestination { width: 0, height: 7 };
-    assert_eq!(new(source(1, 1), 0, 7, Filter::Nearest), Err(empty));
+    assert!(new(source(1, 1), 0, 7, Filter::Nearest).is_ok(), "nothing is drawn");
     let large = source(4096 << 16, 4096 << 16);
     assert!(new(large, 1, 1, Filter::Nearest).is_ok());
     assert!(new(large, 17, 17, Filter::Bilinear).is_ok());

@@ -55,9 +55,9 @@ impl Span {
 }
 
 impl Axis {
-    /// `None` where the source or the destination has no length.
+    /// `None` where the source has no length. A destination without one has no pixel that could be asked for.
     pub(super) fn new(start: u32, length: u32, size: u32) -> Option<Self> {
-        (length > 0 && size > 0).then_some(Self { start, length, size })
+        (length > 0).then_some(Self { start, length, size: size.max(1) })
     }
 
     /// The destination's length in pixels.

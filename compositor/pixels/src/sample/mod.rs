@@ -63,20 +63,12 @@ pub struct Scaling {
 /// Why a picture cannot be scaled so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScalingError {
-    /// The source or the destination is empty.
+    /// The source is empty.
     #[error("a source of {width}/65536 x {height}/65536 pixels is empty: each side must be at least 1/65536")]
     EmptySource {
         /// Its width in 16.16.
         width: u32,
         /// Its height in 16.16.
-        height: u32,
-    },
-    /// The destination is empty.
-    #[error("a destination of {width}x{height} pixels is empty: each side must be at least 1")]
-    EmptyDestination {
-        /// Its width in pixels.
-        width: u32,
-        /// Its height in pixels.
         height: u32,
     },
     /// Too many source pixels come to one.
@@ -91,8 +83,8 @@ pub enum ScalingError {
 }
 
 impl Scaling {
-    /// The rectangle `source` (16.16) of a picture, shown in the rectangle `destination` of another; `transform` turns it
-    /// on the way there, so `destination` has its size after that.
+    /// The rectangle `source` (16.16) of a picture, shown in the rectangle `destination` of another, which may be empty;
+    /// `transform` turns it on the way there, so `destination` has its size after that.
     ///
     /// # Errors
     /// [`ScalingError`].
@@ -106,12 +98,9 @@ impl Scaling {
         let size = (destination.width(), destination.height());
         // What turns it back has as many quarters, or three instead of one.
         let upright = turned_size(size, transform);
-        if width == 0 || height == 0 {
-            return Err(ScalingError::EmptySource { width, height });
-        }
         let (Some(across), Some(down)) = (Axis::new(x, width, upright.0), Axis::new(y, height, upright.1))
         else {
-            return Err(ScalingError::EmptyDestination { width: size.0, height: size.1 });
+            return Err(ScalingError::EmptySource { width, height });
         };
         // Where no pixel is between others, there is nothing to mix.
         let filter = if across.is_copy() && down.is_copy() { Filter::Nearest } else { filter };
