@@ -4,6 +4,7 @@
 use super::axis::Span;
 use super::plain;
 use super::taps::{Pair, Taps};
+use super::words::Words;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use crate::level::Level;
@@ -12,8 +13,8 @@ use crate::level::Level;
 /// each other, and every pixel that a table names is inside the row: the methods see to both.
 #[derive(Debug)]
 pub(super) struct Kernels {
-    across_linear: unsafe fn(row: &[u32], pairs: &[Pair], out: &mut [u16]),
-    across_mean: unsafe fn(row: &[u32], spans: &[Span], out: &mut [u16]),
+    across_linear: unsafe fn(row: Words<'_>, pairs: &[Pair], out: &mut [u16]),
+    across_mean: unsafe fn(row: Words<'_>, spans: &[Span], out: &mut [u16]),
     down_linear: unsafe fn(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]),
     accumulate: unsafe fn(row: &[u16], weight: u32, sums: &mut [u32]),
     down_mean: unsafe fn(sums: &[u32], reciprocal: u32, out: &mut [u32]),
@@ -58,7 +59,7 @@ impl Kernels {
     }
 
     /// Along the row, between two neighbours each. Nothing where the row is shorter than the table's reach.
-    pub(super) fn across_linear(&self, row: &[u32], taps: &Taps<Pair>, out: &mut [u16]) {
+    pub(super) fn across_linear(&self, row: Words<'_>, taps: &Taps<Pair>, out: &mut [u16]) {
         if row.len() < taps.reach() {
             return;
         }
@@ -69,7 +70,7 @@ impl Kernels {
     }
 
     /// Along the row, the mean of a span each. Nothing where the row is shorter than the table's reach.
-    pub(super) fn across_mean(&self, row: &[u32], taps: &Taps<Span>, out: &mut [u16]) {
+    pub(super) fn across_mean(&self, row: Words<'_>, taps: &Taps<Span>, out: &mut [u16]) {
         if row.len() < taps.reach() {
             return;
         }

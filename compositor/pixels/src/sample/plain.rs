@@ -5,22 +5,23 @@
 
 use super::axis::Span;
 use super::taps::Pair;
+use super::words::Words;
 
 /// A channel times this is what scaled rows hold.
 const ONE: u32 = 128;
 
 /// Each pixel of the table.
-pub(super) fn nearest(row: &[u32], indices: &[u32], out: &mut [u32]) {
+pub(super) fn nearest(row: Words<'_>, indices: &[u32], out: &mut [u32]) {
     for (out, index) in out.iter_mut().zip(indices) {
-        *out = row[*index as usize];
+        *out = row.get(*index as usize);
     }
 }
 
 /// Along the row, between two neighbours each.
-pub(super) fn across_linear(row: &[u32], pairs: &[Pair], out: &mut [u16]) {
+pub(super) fn across_linear(row: Words<'_>, pairs: &[Pair], out: &mut [u16]) {
     for (out, pair) in out.as_chunks_mut::<4>().0.iter_mut().zip(pairs) {
         let index = pair.index as usize;
-        let (left, right) = (row[index].to_le_bytes(), row[index + 1].to_le_bytes());
+        let (left, right) = (row.get(index).to_le_bytes(), row.get(index + 1).to_le_bytes());
         let [first, second, ..] = pair.weights.to_le_bytes().map(u16::from);
         for channel in 0..4 {
             out[channel] = u16::from(left[channel]) * first + u16::from(right[channel]) * second;
@@ -29,13 +30,13 @@ pub(super) fn across_linear(row: &[u32], pairs: &[Pair], out: &mut [u16]) {
 }
 
 /// Along the row, the mean of a span each.
-pub(super) fn across_mean(row: &[u32], spans: &[Span], out: &mut [u16]) {
+pub(super) fn across_mean(row: Words<'_>, spans: &[Span], out: &mut [u16]) {
     for (out, span) in out.as_chunks_mut::<4>().0.iter_mut().zip(spans) {
         let (first, last) = (span.first as usize, span.last() as usize);
-        let (head, tail) = (row[first].to_le_bytes(), row[last].to_le_bytes());
+        let (head, tail) = (row.get(first).to_le_bytes(), row.get(last).to_le_bytes());
         for channel in 0..4 {
             let between: u32 =
-                row[first + 1..last].iter().map(|word| u32::from(word.to_le_bytes()[channel])).sum();
+                (first + 1..last).map(|index| u32::from(row.get(index).to_le_bytes()[channel])).sum();
             let sum = u32::from(head[channel]) * span.head
                 + between * span.whole
                 + u32::from(tail[channel]) * span.tail;

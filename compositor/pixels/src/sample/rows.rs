@@ -7,6 +7,7 @@ use blitd_protocol::value::Filter;
 use super::axis::Span;
 use super::kernels::Kernels;
 use super::taps::{Pair, Taps};
+use super::words::Words;
 use super::{Scaling, plain};
 use crate::fetch::fetch_row;
 use crate::level::Level;
@@ -47,17 +48,27 @@ impl Lines<'_> {
         let line = &mut self.lines[place];
         match &self.across {
             Across::Linear(taps) => {
-                fetch(self.source, taps, row, &mut self.fetched);
-                self.kernels.across_linear(&self.fetched, taps, line);
+                let words = words(self.source, taps, row, &mut self.fetched);
+                self.kernels.across_linear(words, taps, line);
             }
             Across::Mean(taps) => {
-                fetch(self.source, taps, row, &mut self.fetched);
-                self.kernels.across_mean(&self.fetched, taps, line);
+                let words = words(self.source, taps, row, &mut self.fetched);
+                self.kernels.across_mean(words, taps, line);
             }
         }
         self.rows[place] = Some(row);
         place
     }
+}
+
+/// What a table needs of a row: where it is, or fetched to `room`.
+fn words<'a, T>(source: &Picture<'a>, taps: &Taps<T>, row: u32, room: &'a mut Vec<u32>) -> Words<'a> {
+    if let Some(words) = Words::of_row(source, taps.first(), row, taps.reach()) {
+        return words;
+    }
+    room.resize(taps.reach(), 0);
+    fetch(source, taps, row, room);
+    Words::of_slice(room)
 }
 
 /// Fetches what a table needs of a row; beyond the picture its last pixel goes on, which then weighs nothing.
@@ -103,15 +114,15 @@ impl Scaling {
         give: &mut impl FnMut(u32, u32, &[u32]),
     ) {
         let taps = Taps::nearest(&self.across, columns.clone());
-        let mut fetched = vec![0; taps.reach()];
+        let mut fetched = Vec::new();
         let mut last = None;
         for (row, from) in rows.clone().zip(self.down.nearest(rows)) {
             if last != Some(from) {
                 if self.across.is_copy() {
                     fetch(source, &taps, from, words);
                 } else {
-                    fetch(source, &taps, from, &mut fetched);
-                    plain::nearest(&fetched, taps.entries(), words);
+                    let row = self::words(source, &taps, from, &mut fetched);
+                    plain::nearest(row, taps.entries(), words);
                 }
                 last = Some(from);
             }
@@ -128,14 +139,9 @@ impl Scaling {
         words: &mut [u32],
         give: &mut impl FnMut(u32, u32, &[u32]),
     ) {
-        let (across, reach) = if self.across.is_mean() {
-            let taps = Taps::means(&self.across, columns.clone());
-            let reach = taps.reach();
-            (Across::Mean(taps), reach)
-        } else {
-            let taps = Taps::linear(&self.across, columns.clone());
-            let reach = taps.reach();
-            (Across::Linear(taps), reach)
+        let across = match self.across.is_mean() {
+            true => Across::Mean(Taps::means(&self.across, columns.clone())),
+            false => Across::Linear(Taps::linear(&self.across, columns.clone())),
         };
         let numbers = columns.len() * 4;
         let kernels = Kernels::of(level);
@@ -143,7 +149,7 @@ impl Scaling {
             kernels,
             source,
             across,
-            fetched: vec![0; reach],
+            fetched: Vec::new(),
             lines: [vec![0; numbers], vec![0; numbers]],
             rows: [None; 2],
         };

@@ -54,16 +54,20 @@ impl Taps<u32> {
 impl Taps<Pair> {
     /// Pairs of neighbours.
     pub(super) fn linear(axis: &Axis, columns: Range<u32>) -> Self {
+        let last = axis.last();
         let mut entries: Vec<Pair> = axis
             .linear(columns)
             .map(|(index, weight)| {
-                let weight = u32::from(weight);
+                // The kernels read both, also where one weighs nothing: nothing behind the last, if it has one before it.
+                let (index, weight) = match index == last && last > axis.first() {
+                    true => (index - 1, 1 << WEIGHT_BITS),
+                    false => (index, u32::from(weight)),
+                };
                 Pair { index, weights: ((1 << WEIGHT_BITS) - weight) | (weight << 8) }
             })
             .collect();
         let first = entries.iter().map(|pair| pair.index).min().unwrap_or_default();
         entries.iter_mut().for_each(|pair| pair.index -= first);
-        // The kernels read both, also where the second one weighs nothing.
         let reach = entries.iter().map(|pair| pair.index as usize + 2).max().unwrap_or_default();
         Self { first, reach, entries }
     }

@@ -6,6 +6,7 @@ use std::arch::x86_64::*;
 use super::axis::Span;
 use super::plain;
 use super::taps::Pair;
+use super::words::Words;
 
 /// Bytes of a left and a right pixel, twice, to pairs of the same channel.
 const NEIGHBOURS: [i8; 16] = [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15];
@@ -32,15 +33,15 @@ fn constant(bytes: [i8; 16]) -> __m128i {
 /// `index` and the one after it must be inside the row.
 #[target_feature(enable = "sse4.1")]
 #[inline]
-unsafe fn neighbours(row: &[u32], index: u32) -> __m128i {
+unsafe fn neighbours(row: Words<'_>, index: u32) -> __m128i {
     // SAFETY: the caller's promise.
-    unsafe { _mm_loadu_si64(row.as_ptr().add(index as usize).cast()) }
+    unsafe { _mm_loadu_si64(row.address(index as usize).cast()) }
 }
 
 /// # Safety
 /// Every index of `pairs`, and the one after it, must be inside the row.
 #[target_feature(enable = "ssse3,sse4.1")]
-pub(super) unsafe fn across_linear_sse41(row: &[u32], pairs: &[Pair], out: &mut [u16]) {
+pub(super) unsafe fn across_linear_sse41(row: Words<'_>, pairs: &[Pair], out: &mut [u16]) {
     let (pairs, rest) = pairs.as_chunks::<2>();
     let (out, out_rest) = out.as_chunks_mut::<8>();
     let bias = _mm_set1_epi8(i8::MIN);
@@ -60,7 +61,7 @@ pub(super) unsafe fn across_linear_sse41(row: &[u32], pairs: &[Pair], out: &mut 
 /// # Safety
 /// Every index of `pairs`, and the one after it, must be inside the row.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn across_linear_avx2(row: &[u32], pairs: &[Pair], out: &mut [u16]) {
+pub(super) unsafe fn across_linear_avx2(row: Words<'_>, pairs: &[Pair], out: &mut [u16]) {
     let (pairs, rest) = pairs.as_chunks::<4>();
     let (out, out_rest) = out.as_chunks_mut::<16>();
     let bias = _mm256_set1_epi8(i8::MIN);
@@ -85,28 +86,30 @@ pub(super) unsafe fn across_linear_avx2(row: &[u32], pairs: &[Pair], out: &mut [
 /// Every span must be inside the row.
 #[target_feature(enable = "ssse3,sse4.1")]
 #[inline]
-pub(super) unsafe fn across_mean_sse41(row: &[u32], spans: &[Span], out: &mut [u16]) {
+pub(super) unsafe fn across_mean_sse41(row: Words<'_>, spans: &[Span], out: &mut [u16]) {
     let ones = _mm_set1_epi8(1);
     for (out, span) in out.as_chunks_mut::<4>().0.iter_mut().zip(spans) {
-        // SAFETY: the caller's promise.
-        let (first, last) =
-            unsafe { (*row.get_unchecked(span.first as usize), *row.get_unchecked(span.last() as usize)) };
-        // SAFETY: as above.
-        let between = unsafe { row.get_unchecked(span.first as usize + 1..span.last() as usize) };
+        // SAFETY: the caller's promise; so too for all between the first and the last.
+        let (first, between) =
+            unsafe { (row.address(span.first as usize), row.address(span.first as usize + 1)) };
+        let count = span.between as usize;
         let channels = |word: u32| _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word.cast_signed()));
         let times =
             |pixel: __m128i, weight: u32| _mm_mullo_epi32(pixel, _mm_set1_epi32(weight.cast_signed()));
-        let (fours, rest) = between.as_chunks::<4>();
         let mut sum = _mm_setzero_si128();
-        for four in fours {
-            // SAFETY: the four words have 16 bytes.
-            let pixels = unsafe { _mm_loadu_si128(four.as_ptr().cast()) };
+        let fours = count - count % 4;
+        for index in (0..fours).step_by(4) {
+            // SAFETY: as above.
+            let pixels = unsafe { _mm_loadu_si128(between.add(index).cast()) };
             let pairs = _mm_maddubs_epi16(_mm_shuffle_epi8(pixels, constant(CHANNELS)), ones);
             sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
         }
-        for word in rest {
-            sum = _mm_add_epi32(sum, channels(*word));
+        for index in fours..count {
+            // SAFETY: as above.
+            sum = _mm_add_epi32(sum, channels(unsafe { between.add(index).read_unaligned() }));
         }
+        // SAFETY: as above.
+        let (first, last) = unsafe { (first.read_unaligned(), between.add(count).read_unaligned()) };
         let ends = _mm_add_epi32(times(channels(first), span.head), times(channels(last), span.tail));
         let sum = _mm_add_epi32(times(sum, span.whole), ends);
         // Each times the reciprocal, in 64 bits: the even ones, and the odd ones.
@@ -124,7 +127,7 @@ pub(super) unsafe fn across_mean_sse41(row: &[u32], spans: &[Span], out: &mut [u
 /// # Safety
 /// Every span must be inside the row.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn across_mean_avx2(row: &[u32], spans: &[Span], out: &mut [u16]) {
+pub(super) unsafe fn across_mean_avx2(row: Words<'_>, spans: &[Span], out: &mut [u16]) {
     // SAFETY: the caller's promise. Most spans are too short for anything wider.
     unsafe { across_mean_sse41(row, spans, out) };
 }
