@@ -28,7 +28,7 @@ use blitd_pixels::blit;
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::{Draw, Fill, FixedRectangle, Pixels};
-use blitd_protocol::value::{Backend, Filter, Name, Operator, Transform};
+use blitd_protocol::value::{Backend, Band, Filter, Name, Operator, Transform};
 use fixture::turned::turned;
 use fixture::{Random, packed};
 use foldhash::HashMap;
@@ -109,11 +109,33 @@ fn random_place(random: &mut Random, width: u32, height: u32) -> Rectangle {
     Rectangle::new(x, within(random, -(height as i32), 36), width, height).unwrap()
 }
 
+/// Which part of a picture of this size is shown, and on how many pixels: all of it as it is, a part as it is, or anything.
+fn random_crop(random: &mut Random, (width, height): (u32, u32)) -> (FixedRectangle, (u32, u32)) {
+    let kind = random.below(6);
+    let mut side = |whole: u32| match kind {
+        0..=2 => (0, whole << 16, whole),
+        3 => {
+            let length = within(random, 1, whole as i32 + 1) as u32;
+            (random.below(u64::from(whole - length) + 1) as u32 * 65536, length << 16, length)
+        }
+        _ => {
+            let length = 1 + random.below(u64::from(whole) << 16) as u32;
+            let start = random.below((u64::from(whole) << 16) - u64::from(length) + 1) as u32;
+            (start, length, within(random, 1, 60) as u32)
+        }
+    };
+    let ((x, width, across), (y, height, down)) = (side(width), side(height));
+    (FixedRectangle { x, y, width, height }, (across, down))
+}
+
 /// What an owner decides of a layer of this size: all that a layer can be.
 fn random_attributes(random: &mut Random, (width, height): (u32, u32)) -> Attributes {
+    let (crop, shown) = random_crop(random, (width, height));
     Attributes {
         output: random.below(3) as u32,
-        place: random_place(random, width, height),
+        place: random_place(random, shown.0, shown.1),
+        crop,
+        band: one_of(random, Band::ALL),
         z: within(random, -2, 3),
         opacity: random_opacity(random),
         visible: random.below(5) > 0,
@@ -245,10 +267,22 @@ impl World {
         let id = self.next_id;
         self.next_id += 1;
         let name = Name::new("random");
-        let layer = Layer { owner: 1, id, name, format, attributes, front, spare: None, draws: 0 };
+        let layer = Layer {
+            owner: 1,
+            uid: 0,
+            token: None,
+            id,
+            name,
+            size: (width, height),
+            format,
+            attributes,
+            front,
+            spare: None,
+            draws: 0,
+        };
         let key = self.scene.insert(layer);
         self.ids.insert(id, key);
-        self.layers.push(model::Layer::new(key, id, format.has_alpha(), attributes));
+        self.layers.push(model::Layer::new(key, id, (width, height), format.has_alpha(), attributes));
     }
 
     /// A layer that nothing is being done with, by its place in the list.
@@ -274,7 +308,7 @@ impl World {
     fn configure(&mut self, random: &mut Random) {
         let Some(index) = self.free_layer(random) else { return };
         let layer = &mut self.layers[index];
-        layer.attributes = changed(layer.attributes, random);
+        layer.attributes = changed(layer.attributes, layer.size, random);
         self.scene.configure([(layer.key, layer.attributes)]);
     }
 
@@ -296,7 +330,7 @@ impl World {
         let mut configures = Vec::new();
         let paint = if is_batch {
             if random.below(2) == 0 {
-                configures.push((layer.key, changed(layer.attributes, random)));
+                configures.push((layer.key, changed(layer.attributes, layer.size, random)));
             }
             Paint::batch(operations, configures.clone())
         } else {
@@ -414,14 +448,15 @@ impl World {
 }
 
 /// Some of what an owner decides, changed.
-fn changed(before: Attributes, random: &mut Random) -> Attributes {
-    let other = random_attributes(random, (before.place.width(), before.place.height()));
-    match random.below(6) {
+fn changed(before: Attributes, size: (u32, u32), random: &mut Random) -> Attributes {
+    let other = random_attributes(random, size);
+    match random.below(7) {
         0 => Attributes { place: other.place, ..before },
         1 => Attributes { z: other.z, ..before },
         2 => Attributes { opacity: other.opacity, ..before },
         3 => Attributes { visible: !before.visible, ..before },
         4 => Attributes { output: other.output, ..before },
+        5 => Attributes { crop: other.crop, band: other.band, ..before },
         _ => other,
     }
 }

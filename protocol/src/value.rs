@@ -110,7 +110,7 @@ numbers! {
     Filter: "filter", "0 (nearest) or 1 (bilinear)" {
         /// The nearest source pixel.
         Nearest = 0,
-        /// A weighted mean of the four around.
+        /// A weighted mean of the four around; of all that it covers, where more than two come to one.
         Bilinear = 1,
     }
     /// How a source pixel meets the one that is there. Both operators are Porter and Duff's, on premultiplied

@@ -5,6 +5,9 @@
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
 //! - `rows`: rows of bytes from one place to another, through the cache or past it.
+//! - [`level`]: which instructions the kernels use.
+//! - `fetch`: pixels of any format as words.
+//! - [`sample`]: pictures scaled, by nearest or bilinear, and turned on the way.
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
 //! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
@@ -17,7 +20,10 @@
 compile_error!("DRM formats are little-endian words, and so are the words that the kernels work on");
 
 pub mod blit;
+mod fetch;
+pub mod level;
 pub mod pixel;
 mod rows;
+pub mod sample;
 pub mod turn;
 pub mod view;

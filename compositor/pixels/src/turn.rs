@@ -9,7 +9,7 @@ use blitd_protocol::value::Transform;
 use crate::view::{Picture, PictureMut};
 
 /// What a transform is made of: whether left and right are exchanged, and how many quarters it then turns.
-const fn parts(transform: Transform) -> (bool, u8) {
+pub(crate) const fn parts(transform: Transform) -> (bool, u8) {
     match transform {
         Transform::Identity => (false, 0),
         Transform::Rotate90 => (false, 1),

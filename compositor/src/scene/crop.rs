@@ -45,19 +45,19 @@ fn along((first, end): (i32, i32), (start, length): (u32, u32), pixels: u32) -> 
     (low.clamp(0, pixels) as i32, high.clamp(0, pixels) as i32)
 }
 
-/// Which of the picture's pixels is nearest to the middle of pixel `index` of the `pixels` on which `length` from
-/// `start` on are shown.
-pub fn nearest(index: u32, (start, length): (u32, u32), pixels: u32) -> u32 {
-    let middle = (2 * u64::from(index) + 1) * u64::from(length) / (2 * u64::from(pixels.max(1)));
-    // Less than 16 bits of whole pixels: it is inside the crop.
-    ((u64::from(start) + middle) >> 16) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Which of the picture's pixels is nearest to the middle of pixel `index` of the `pixels` on which `length` from
+    /// `start` on are shown.
+    fn nearest(index: u32, (start, length): (u32, u32), pixels: u32) -> u32 {
+        let middle = (2 * u64::from(index) + 1) * u64::from(length) / (2 * u64::from(pixels.max(1)));
+        // Less than 16 bits of whole pixels: it is inside the crop.
+        ((u64::from(start) + middle) >> 16) as u32
+    }
 
     fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
         Rectangle::new(x, y, width, height).unwrap()

@@ -15,7 +15,7 @@ use blitd_protocol::value::{Operator, Transform};
 
 use super::WorkError;
 use super::operation::{Ids, outside, rectangle};
-use super::scaled::{self, scaled};
+use super::scaled::scaling;
 use crate::frame::{Blit, plan};
 use crate::memory::region::{Region, RegionError};
 use crate::memory::storage::Storage;
@@ -39,7 +39,7 @@ pub(super) const LEAST_COST: u64 = 4096;
 const TURN_COST: u64 = 2;
 
 /// The shortest piece of a row that is worth a plan, in pixels.
-const LEAST_COLUMNS: u32 = 64;
+pub(super) const LEAST_COLUMNS: u32 = 64;
 
 #[derive(Debug)]
 enum Target {
@@ -262,8 +262,10 @@ impl Composition {
             if let Some((left, top)) = unscaled(crop, place) {
                 let from = (left + step.pixels.left() - place.left(), top + step.pixels.top() - place.top());
                 draw(&layer, from, picture, to, operator, opacity);
-            } else if let Some(place) = place.translated(-origin.0, -origin.1) {
-                scaled(&layer, crop, place, picture, to, operator, opacity);
+            } else if let Some(scaling) =
+                place.translated(-origin.0, -origin.1).and_then(|place| scaling(crop, place))
+            {
+                scaling.draw(&layer, picture, to, operator, opacity);
             }
         }
     }
@@ -284,10 +286,12 @@ impl Composition {
     /// Bytes that the steps write, each as often as what it takes is worth.
     fn cost_of(&self, steps: &[Blit]) -> u64 {
         let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
-            Some(placed) if unscaled(placed.crop, placed.place).is_none() => scaled::COST,
-            _ => 1,
+            Some(placed) if unscaled(placed.crop, placed.place).is_none() => {
+                scaling(placed.crop, placed.place).map_or(4, |scaling| scaling.cost())
+            }
+            _ => 4,
         };
-        steps.iter().map(|step| step.pixels.pixels() * 4 * price(step)).sum()
+        steps.iter().map(|step| step.pixels.pixels() * price(step)).sum()
     }
 
     fn is_opaque(&self, index: usize) -> bool {

@@ -24,6 +24,7 @@ pub mod operation;
 pub mod paint;
 mod scaled;
 
+use blitd_pixels::sample::ScalingError;
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, ImageError};
 
@@ -68,7 +69,7 @@ pub enum WorkError {
     Storage(#[from] StorageError),
     /// The source rectangle is empty or leaves the image.
     #[error(
-        "the source rectangle {width}x{height} at ({x}, {y}) is not inside {of}: each side must be at least 1"
+        "the source rectangle {width}x{height} at ({x}, {y}) is not inside {of}, or empty: choose what is inside"
     )]
     SourceOutside {
         /// Left edge in pixels.
@@ -82,6 +83,9 @@ pub enum WorkError {
         /// What it should be inside of.
         of: String,
     },
+    /// The picture cannot be scaled so.
+    #[error(transparent)]
+    Scaling(#[from] ScalingError),
     /// The destination rectangle overflows.
     #[error("the rectangle {width}x{height} at ({x}, {y}) ends beyond 2147483647: make it smaller")]
     Overflow {
@@ -136,7 +140,9 @@ impl Coded for WorkError {
             Self::Storage(error) => error.code(),
             Self::SourceOutside { .. } => ErrorCode::SourceOutside,
             Self::Overflow { .. } => ErrorCode::SizeOverflow,
-            Self::NotSupported { .. } | Self::CaptureFormat { .. } => ErrorCode::NotSupported,
+            Self::NotSupported { .. } | Self::CaptureFormat { .. } | Self::Scaling(_) => {
+                ErrorCode::NotSupported
+            }
             Self::CaptureSize { .. } => ErrorCode::BadSize,
             Self::CaptureLost => ErrorCode::OutOfMemory,
         }

@@ -1,36 +1,37 @@
-//! A part of a layer whose picture is shown larger or smaller than it is.
+//! A layer whose picture is shown larger or smaller than it is.
 
-use blitd_pixels::blit::draw;
-use blitd_pixels::view::{Picture, PictureMut};
+use blitd_pixels::sample::Scaling;
 use blitd_protocol::image::Rectangle;
 use blitd_protocol::request::FixedRectangle;
-use blitd_protocol::value::Operator;
+use blitd_protocol::value::{Filter, Transform};
 
-use crate::scene::crop::nearest;
+use super::SLICE;
+use super::composition::LEAST_COLUMNS;
 
-/// How many bytes of blits a byte of it takes as long as: each pixel is a blit of its own.
-pub(super) const COST: u64 = 8;
+/// The most that a pixel may cost, in bytes of blits: the shortest piece of a row that is composed is no more than a slice
+/// then. That is the mean of some 600 pixels.
+const MOST_COST: u64 = SLICE / LEAST_COLUMNS as u64;
 
-/// Draws `crop` of `source`, as it is where it fills all of `place`, into the part `to` of that; both in pixels of
-/// `target`. What a pixel gets depends on `crop` and `place` alone: parts fit together.
-pub(super) fn scaled(
-    source: &Picture<'_>,
-    crop: FixedRectangle,
-    place: Rectangle,
-    target: &mut PictureMut<'_>,
-    to: Rectangle,
-    operator: Operator,
-    opacity: u8,
-) {
-    let Some(to) = place.intersection(to) else { return };
-    let across = (crop.x, crop.width);
-    let down = (crop.y, crop.height);
-    for y in to.top()..to.bottom() {
-        let row = nearest(y.abs_diff(place.top()), down, place.height());
-        for x in to.left()..to.right() {
-            let column = nearest(x.abs_diff(place.left()), across, place.width());
-            let pixel = Rectangle::from_edges(x, y, x.saturating_add(1), y.saturating_add(1));
-            draw(source, (column as i32, row as i32), target, pixel, operator, opacity);
-        }
+/// How a part of a layer's picture comes to fill its place: bilinear, and where it is made so much smaller that this would
+/// take too long, nearest. `None` where the crop is empty, which no layer's is.
+pub(super) fn scaling(crop: FixedRectangle, place: Rectangle) -> Option<Scaling> {
+    let with = |filter| Scaling::new(crop, place, Transform::Identity, filter);
+    let bilinear = with(Filter::Bilinear).ok().filter(|scaling| scaling.cost() <= MOST_COST);
+    bilinear.or_else(|| with(Filter::Nearest).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::crop::whole;
+
+    #[test]
+    fn what_is_too_much_for_a_slice_is_not_averaged() {
+        let cost =
+            |side| scaling(whole(side, side), Rectangle::from_size(10, 10)).map(|scaling| scaling.cost());
+        assert!(cost(200) > cost(100));
+        let costs: Vec<u64> = (1..3000).step_by(10).filter_map(cost).collect();
+        assert!(costs.len() == 300 && costs.iter().all(|cost| *cost <= MOST_COST), "{costs:?}");
+        assert!(cost(2000) < cost(200), "nearest takes the same however large the picture is");
     }
 }

@@ -9,9 +9,7 @@ use blitd_protocol::request::{
     Capture, Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, Pixels, RegionCreate, Request,
     RequestKind,
 };
-use blitd_protocol::value::{
-    Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Token, Transform,
-};
+use blitd_protocol::value::{Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Token};
 
 use super::{Scenario, Stand, anything, encoded, every_request};
 use crate::fixture::{Client, Shared, capture, draw, fill, layer, packed};
@@ -159,15 +157,8 @@ fn draws(stand: &mut Stand) {
             (draw.destination.x, draw.destination.y) = (x, y);
         });
     }
-    for transform in Transform::ALL.iter().filter(|transform| **transform != Transform::Identity) {
-        refused(ErrorCode::NotSupported, "a transform", &|draw| draw.transform = *transform);
-    }
-    refused(ErrorCode::NotSupported, "scaling", &|draw| draw.destination.width = 9);
-    refused(ErrorCode::NotSupported, "scaling", &|draw| draw.destination.height = u32::MAX);
-    refused(ErrorCode::NotSupported, "scaling to nothing", &|draw| draw.destination.width = 0);
-    refused(ErrorCode::NotSupported, "parts of pixels", &|draw| {
-        draw.source = FixedRectangle { x: 1, y: 0, width: 0x7_0000, height: 0x7_0000 };
-        (draw.destination.width, draw.destination.height) = (7, 7);
+    refused(ErrorCode::SourceOutside, "parts of pixels beyond the edge", &|draw| {
+        draw.source = FixedRectangle { x: 0x7_ffff, y: 0, width: 2, height: 0x7_0000 };
     });
     refused(ErrorCode::BadValue, "carried bytes and a region", &|draw| {
         draw.carried = Cow::Owned(vec![1; 256]);

@@ -3,8 +3,11 @@
 
 use blitd::scene::arrangement::Contribution;
 use blitd::scene::{Attributes, LayerKey};
-use blitd_protocol::image::Rectangle;
-use blitd_protocol::value::Operator;
+use blitd::work::SLICE;
+use blitd_pixels::sample::Scaling;
+use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
+use blitd_protocol::image::{Format, Rectangle};
+use blitd_protocol::value::{Filter, Operator, Transform};
 
 /// A layer and its pixels; those of one without alpha have an alpha of 255.
 pub(crate) struct Layer {
@@ -12,6 +15,8 @@ pub(crate) struct Layer {
     pub(crate) id: u32,
     pub(crate) has_alpha: bool,
     pub(crate) attributes: Attributes,
+    /// Of its picture.
+    pub(crate) size: (u32, u32),
     words: Vec<u32>,
 }
 
@@ -49,14 +54,20 @@ fn over(source: u32, below: u32) -> u32 {
 }
 
 impl Layer {
-    pub(crate) fn new(key: LayerKey, id: u32, has_alpha: bool, attributes: Attributes) -> Self {
+    pub(crate) fn new(
+        key: LayerKey,
+        id: u32,
+        size: (u32, u32),
+        has_alpha: bool,
+        attributes: Attributes,
+    ) -> Self {
         let new = if has_alpha { 0 } else { 0xff00_0000 };
-        let words = vec![new; attributes.place.pixels() as usize];
-        Self { key, id, has_alpha, attributes, words }
+        let words = vec![new; (size.0 * size.1) as usize];
+        Self { key, id, has_alpha, attributes, size, words }
     }
 
     pub(crate) fn draw(&mut self, drawn: &Drawn) {
-        let (width, height) = (self.attributes.place.width() as i32, self.attributes.place.height() as i32);
+        let (width, height) = (self.size.0 as i32, self.size.1 as i32);
         for (index, source) in drawn.words.iter().enumerate() {
             let x = drawn.to.left() + index as i32 % drawn.to.width() as i32;
             let y = drawn.to.top() + index as i32 / drawn.to.width() as i32;
@@ -72,13 +83,39 @@ impl Layer {
         }
     }
 
+    /// It as it is shown, with all that it fills on its output. What scaling makes of a picture is the kernels' matter, and
+    /// tested there: here it is made all at once.
+    fn shown(&self) -> Vec<u32> {
+        let Attributes { place, crop, .. } = self.attributes;
+        let at = Rectangle::from_size(place.width(), place.height());
+        let mut bytes = vec![0; at.pixels() as usize * 4];
+        let layout = |(width, height): (u32, u32)| Layout {
+            width,
+            height,
+            stride: width as usize * 4,
+            offset: 0,
+            format: if self.has_alpha { Format::Argb8888 } else { Format::Xrgb8888 },
+        };
+        let source: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let source = Picture::new(View::from_slice(&source), layout(self.size)).unwrap();
+        let mut target =
+            PictureMut::new(ViewMut::from_slice(&mut bytes), layout((at.width(), at.height()))).unwrap();
+        let with = |filter| Scaling::new(crop, at, Transform::Identity, filter).unwrap();
+        let scaling = with(Filter::Bilinear);
+        // What would take more than a slice for the shortest piece of a row is sampled by nearest.
+        let scaling = if scaling.cost() * 64 > SLICE { with(Filter::Nearest) } else { scaling };
+        scaling.draw(&source, &mut target, at, Operator::Source, 255);
+        let alpha = if self.has_alpha { 0 } else { 0xff00_0000 };
+        bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word) | alpha).collect()
+    }
+
     /// Its pixel at a place of a picture that it is part of, if it has one there.
-    fn at(&self, contributions: &[Contribution], x: i32, y: i32) -> Option<u32> {
+    fn at(&self, shown: &[u32], contributions: &[Contribution], x: i32, y: i32) -> Option<u32> {
         let Attributes { output, place, opacity, visible, .. } = self.attributes;
         let (dx, dy) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
         let (x, y) = (x - place.left() - dx, y - place.top() - dy);
         let inside = (0..place.width() as i32).contains(&x) && (0..place.height() as i32).contains(&y);
-        (visible && inside).then(|| faded(self.words[(y * place.width() as i32 + x) as usize], opacity))
+        (visible && inside).then(|| faded(shown[(y * place.width() as i32 + x) as usize], opacity))
     }
 }
 
@@ -90,12 +127,13 @@ pub(crate) fn picture(
     (width, height): (u32, u32),
 ) -> Vec<u32> {
     let mut stack: Vec<&Layer> = layers.iter().collect();
-    stack.sort_by_key(|layer| (layer.attributes.z, layer.key));
+    stack.sort_by_key(|layer| (layer.attributes.band.number(), layer.attributes.z, layer.key));
+    let stack: Vec<_> = stack.into_iter().map(|layer| (layer, layer.shown())).collect();
     let pixels = (0..height as i32).flat_map(|y| (0..width as i32).map(move |x| (x, y)));
     let composed = pixels.map(|(x, y)| {
         stack
             .iter()
-            .filter_map(|layer| layer.at(contributions, x, y))
+            .filter_map(|(layer, shown)| layer.at(shown, contributions, x, y))
             .fold(background, |below, s| over(s, below))
     });
     composed.map(|word| word & 0x00ff_ffff).collect()
