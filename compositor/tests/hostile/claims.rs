@@ -52,7 +52,7 @@ fn tokens_guessed(stand: &mut Stand) {
         stand.refused(&mut guesser, &request, ErrorCode::UnknownToken, "a guess");
     }
     // Claimed, and its claimer gone before the reply is read.
-    let mut raw = stand.greeted();
+    let raw = stand.greeted();
     raw.send(&encoded(&Request::LayerClaim { layer: 7, token }, 2), []);
     drop(raw);
     stand.fixture.settle();
