@@ -267,6 +267,18 @@ impl Accounts {
         Ok(())
     }
 
+    /// Charges one user for what another was charged for, or refuses and changes nothing.
+    ///
+    /// # Errors
+    /// The first limit of the one that would be passed.
+    pub fn transfer(&mut self, from: u32, to: u32, limits: &Limits, held: Usage) -> Result<(), LimitError> {
+        if from != to {
+            self.charge(to, limits, held)?;
+            self.release(from, held);
+        }
+        Ok(())
+    }
+
     /// Gives back what was charged.
     pub fn release(&mut self, uid: u32, less: Usage) {
         if let Some(held) = self.users.get_mut(&uid) {
@@ -326,5 +338,20 @@ mod tests {
         accounts.release(1, layer);
         assert_eq!(accounts.held(1), Usage::default());
         accounts.charge(1, &limits, layer).unwrap();
+    }
+
+    #[test]
+    fn what_passes_from_one_to_another_is_charged_once() {
+        let mut accounts = Accounts::default();
+        let limits = Limits { layers: 1, ..Limits::default() };
+        let layer = Usage { layers: 1, bytes: 60, ..Usage::default() };
+        accounts.charge(1, &limits, layer).unwrap();
+        // One who holds as much as he may passes on to himself what he has.
+        accounts.transfer(1, 1, &limits, layer).unwrap();
+        accounts.transfer(1, 2, &limits, layer).unwrap();
+        assert_eq!((accounts.held(1), accounts.held(2)), (Usage::default(), layer));
+        accounts.charge(1, &limits, layer).unwrap();
+        assert_eq!(accounts.transfer(1, 2, &limits, layer).unwrap_err().uid, 2);
+        assert_eq!((accounts.held(1), accounts.held(2)), (layer, layer));
     }
 }

@@ -59,11 +59,8 @@ pub(super) fn claim(
         return Err(LingerError::InUse { owner: layer.owner }.into());
     }
     check_band(client, layer.attributes.band)?;
-    let (before, uid, usage) = (layer.uid, client.credentials().uid, layer_usage(layer.size));
-    if before != uid {
-        rooms.accounts.charge(uid, client.limits(), usage)?;
-        rooms.accounts.release(before, usage);
-    }
+    let (uid, usage) = (client.credentials().uid, layer_usage(layer.size));
+    rooms.accounts.transfer(layer.uid, uid, client.limits(), usage)?;
     client.usage = client.usage.plus(usage);
     client.layers.insert(id, key);
     rooms.scene.claim(key, client.id(), uid, id);

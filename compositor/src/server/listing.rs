@@ -145,11 +145,16 @@ fn layer_bytes(layer: &Layer<Rc<Storage>>) -> u64 {
     layer.front.bytes() + layer.spare.as_ref().map_or(0, |spare| spare.storage.bytes())
 }
 
-/// A layer, as the user who asks may see it: its token is told to the one who is charged for it, and who could read it in
-/// the memory of his own programs anyway, and to root.
+/// A layer's token, as it is told to a user: to the one who is charged for the layer, who could read it in the memory of
+/// his own programs anyway, and to root; to nobody else.
+fn told<S>(layer: &Layer<S>, asker: Option<u32>) -> [u8; 16] {
+    let token = layer.token.filter(|_| asker.is_some_and(|uid| uid == layer.uid || uid == 0));
+    token.map_or([0; 16], |token| *token.as_bytes())
+}
+
+/// A layer, as the user who asks may see it.
 pub(super) fn layer_record(layer: &Layer<Rc<Storage>>, asker: Option<u32>) -> LayerRecord {
     let attributes = &layer.attributes;
-    let token = layer.token.filter(|_| asker.is_some_and(|uid| uid == layer.uid || uid == 0));
     LayerRecord {
         connection: layer.owner.into(),
         layer: layer.id.into(),
@@ -170,7 +175,7 @@ pub(super) fn layer_record(layer: &Layer<Rc<Storage>>, asker: Option<u32>) -> La
         shown_width: attributes.place.width().into(),
         shown_height: attributes.place.height().into(),
         crop: attributes.crop.into(),
-        token: token.map_or([0; 16], |token| *token.as_bytes()),
+        token: told(layer, asker),
         name: *layer.name.as_bytes(),
     }
 }
@@ -182,5 +187,39 @@ fn priority_record((priority, times): (Priority, &Times)) -> PriorityRecord {
         count: times.count().into(),
         waiting: times.waiting(),
         service: times.service(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blitd_protocol::image::Rectangle;
+    use blitd_protocol::value::{Band, Token};
+
+    use super::*;
+    use crate::scene::{Attributes, crop};
+
+    #[test]
+    fn a_token_is_told_to_its_user_and_to_root() {
+        let place = Rectangle::from_size(4, 4);
+        let crop = crop::whole(4, 4);
+        let (output, band, z, opacity, visible) = (0, Band::Normal, 0, 255, true);
+        let attributes = Attributes { output, place, crop, band, z, opacity, visible };
+        let layer = |token| Layer {
+            owner: 1,
+            uid: 1000,
+            token,
+            id: 1,
+            name: Name::default(),
+            size: (4, 4),
+            format: Format::Xrgb8888,
+            attributes,
+            front: (),
+            spare: None,
+            draws: 0,
+        };
+        let lingering = layer(Token::from_bytes([7; 16]));
+        let askers = [Some(1000), Some(0), Some(1001), None];
+        assert_eq!(askers.map(|asker| told(&lingering, asker)[0]), [7, 7, 0, 0]);
+        assert_eq!(told(&layer(None), Some(1000)), [0; 16]);
     }
 }
