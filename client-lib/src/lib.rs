@@ -83,7 +83,7 @@ pub use blitd_protocol as protocol;
 pub use blitd_protocol::error::{ErrorCode, Refusal};
 pub use blitd_protocol::image::Format;
 pub use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
-pub use blitd_protocol::request::{Pixels, Request};
+pub use blitd_protocol::request::{FixedRectangle, Pixels, Request};
 pub use blitd_protocol::value::{
     Access, Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Transform,
 };
