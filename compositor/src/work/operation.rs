@@ -146,8 +146,9 @@ impl Operation {
         }
         let (each, width) = (self.cost_of_pixel(), u64::from(rest.width()));
         let exchanges = matches!(&self.kind, Kind::Draw { scaling, .. } if scaling.exchanges_axes());
-        let is_dear = each > SLICE / u64::from(Scaling::TILE * Scaling::TILE);
-        let least = if exchanges && !is_dear { Scaling::TILE.min(rest.height()) } else { 1 };
+        // As high as wide, within a slice.
+        let square = u32::try_from((SLICE / each).isqrt()).unwrap_or(u32::MAX).clamp(1, Scaling::TILE);
+        let least = if exchanges { square.min(rest.height()) } else { 1 };
         let band = u64::from(least).saturating_mul(each);
         let rows = (budget / width.saturating_mul(each)).max(u64::from(least));
         if from.column == 0

@@ -120,7 +120,7 @@ impl Axis {
             } else if index >= last {
                 (last, 0)
             } else {
-                (index, (before % u64::from(ONE) >> (16 - WEIGHT_BITS)) as u8)
+                (index, ((before % u64::from(ONE)) >> (16 - WEIGHT_BITS)) as u8)
             }
         })
     }

@@ -42,11 +42,12 @@ pub const MOST_AVERAGED: u64 = 1 << 16;
 /// Turned pictures are made in tiles of as many pixels in both directions: two of them fit a first-level cache.
 const TILE: u32 = 64;
 
-/// How many bytes of a copy a pixel takes as long as, besides what is written: sampled by nearest, mixed, or turned; and a
-/// source pixel that is part of a mean. `cargo run --release --example scaling` measures them.
+/// How many bytes of a copy a pixel takes as long as, besides what is written: sampled by nearest, mixed, made a mean, or
+/// turned; and a source pixel that is part of a mean. `cargo run --release --example scaling` measures them.
 const NEAREST_COST: u64 = 8;
 const LINEAR_COST: u64 = 16;
-const TURN_COST: u64 = 12;
+const MEAN_COST: u64 = 128;
+const TURN_COST: u64 = 40;
 const AVERAGED_COST: u64 = 6;
 
 /// Which part of a picture is shown where in another, and how.
@@ -140,7 +141,7 @@ impl Scaling {
         let sampled = match (self.filter, self.averaged()) {
             (Filter::Nearest, _) => NEAREST_COST,
             (Filter::Bilinear, 1) => LINEAR_COST,
-            (Filter::Bilinear, averaged) => LINEAR_COST + averaged * AVERAGED_COST,
+            (Filter::Bilinear, averaged) => MEAN_COST + averaged * AVERAGED_COST,
         };
         4 + turned + sampled
     }

@@ -57,4 +57,11 @@ impl<'a> Words<'a> {
         // SAFETY: the caller's promise.
         unsafe { self.base.add(index) }
     }
+
+    /// The address that a word has, or would have.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn wrapping_address(self, index: usize) -> *const u32 {
+        self.base.wrapping_add(index)
+    }
 }

@@ -27,6 +27,10 @@ fn constant(bytes: [i8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
+/// How far ahead of the pixels that are read the next ones are asked for, in pixels. Large pictures come from memory, and
+/// the processor itself does not look beyond the end of a page.
+const AHEAD: usize = 512;
+
 /// Two pixels, as 8 bytes.
 ///
 /// # Safety
@@ -38,6 +42,13 @@ unsafe fn neighbours(row: Words<'_>, index: u32) -> __m128i {
     unsafe { _mm_loadu_si64(row.address(index as usize).cast()) }
 }
 
+/// Asks for what is behind a pixel. Nothing happens where there is no memory.
+#[target_feature(enable = "sse4.1")]
+#[inline]
+fn ahead(row: Words<'_>, index: u32) {
+    _mm_prefetch::<_MM_HINT_T0>(row.wrapping_address(index as usize + AHEAD).cast());
+}
+
 /// # Safety
 /// Every index of `pairs`, and the one after it, must be inside the row.
 #[target_feature(enable = "ssse3,sse4.1")]
@@ -46,6 +57,7 @@ pub(super) unsafe fn across_linear_sse41(row: Words<'_>, pairs: &[Pair], out: &m
     let (out, out_rest) = out.as_chunks_mut::<8>();
     let bias = _mm_set1_epi8(i8::MIN);
     for (out, pair) in out.iter_mut().zip(pairs) {
+        ahead(row, pair[0].index);
         // SAFETY: the caller's promise; an entry of the table has 8 bytes, and 8 numbers are written to as many.
         unsafe {
             let pixels = _mm_unpacklo_epi64(neighbours(row, pair[0].index), neighbours(row, pair[1].index));
@@ -68,6 +80,7 @@ pub(super) unsafe fn across_linear_avx2(row: Words<'_>, pairs: &[Pair], out: &mu
     let by_channel = _mm256_broadcastsi128_si256(constant(NEIGHBOURS));
     let spread = _mm256_broadcastsi128_si256(constant(WEIGHTS));
     for (out, pair) in out.iter_mut().zip(pairs) {
+        ahead(row, pair[0].index);
         // SAFETY: the caller's promise; four entries of the table have 32 bytes, and 16 numbers are written to as many.
         unsafe {
             let low = _mm_unpacklo_epi64(neighbours(row, pair[0].index), neighbours(row, pair[1].index));
@@ -93,6 +106,7 @@ pub(super) unsafe fn across_mean_sse41(row: Words<'_>, spans: &[Span], out: &mut
         let (first, between) =
             unsafe { (row.address(span.first as usize), row.address(span.first as usize + 1)) };
         let count = span.between as usize;
+        ahead(row, span.first);
         let channels = |word: u32| _mm_cvtepu8_epi32(_mm_cvtsi32_si128(word.cast_signed()));
         let times =
             |pixel: __m128i, weight: u32| _mm_mullo_epi32(pixel, _mm_set1_epi32(weight.cast_signed()));

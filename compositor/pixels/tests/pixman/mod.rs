@@ -69,7 +69,7 @@ impl Pixman {
         words: &'a mut [u32],
         stride: usize,
     ) -> Image<'a> {
-        assert!(stride % 4 == 0 && words.len() * 4 >= stride * size.1 as usize);
+        assert!(stride.is_multiple_of(4) && words.len() * 4 >= stride * size.1 as usize);
         // SAFETY: as pixman.h has it; the memory is there for as long as the image.
         let image = unsafe {
             let create: CreateBits = self.function("pixman_image_create_bits");
