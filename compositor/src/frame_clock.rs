@@ -12,12 +12,13 @@
 //!
 //! A frame begins as late as is safe: it *aims* for the first vblank that is far enough away by what composing has been
 //! measured to cost ([`lead`]), and begins so long before it. What is drawn meanwhile is in it, and may make it begin
-//! earlier. Where that was too late it begins at once, and may miss its vblank; it never aims for a later one, since what
-//! was there first was in time.
+//! earlier. Where it comes too late for that to be safe the frame begins at once, and may miss its vblank; it never aims
+//! for a later one, since what was there first was in time. What comes so late that there is no hope, with nothing before
+//! it, is for the next vblank.
 //!
 //! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's. A
-//! driven one is told of them, by the display's flip events, and reckons with the next ones for a while: where none has
-//! come for a second, nobody knows, and a frame begins at once. Where the driver has no vblanks, the events come at once:
+//! driven one is told of them, by the display's flip events, and reckons with the next ones for a while: where it has seen
+//! none for a second, and nobody can tell it of one, a frame begins at once. Where the driver has no vblanks, the events come at once:
 //! after such an event the clock rests until the next vblank of a grid of its own. It also rests after a frame that the
 //! display has refused.
 
@@ -70,7 +71,7 @@ struct Aim {
     vblank: u64,
     /// When the frame is to begin.
     begin: u64,
-    /// Whether something came so late that there is little hope.
+    /// Whether something came so late that it is not safe any more.
     is_rushed: bool,
 }
 
@@ -123,13 +124,14 @@ impl FrameClock {
     /// Composing what has changed costs so many bytes of slices: aims for a vblank, where these are known. To be told
     /// when the clock is idle, before [`may_begin`](Self::may_begin) is asked.
     pub fn aim(&mut self, now: u64, bytes: u64) {
-        let earliest = now.saturating_add(self.lead.needed(bytes));
+        let earliest = now.saturating_add(self.lead.hoped(bytes));
         let kept = self.aim.filter(|aim| aim.vblank > now);
         let vblank = kept.map(|aim| aim.vblank).or_else(|| self.vblank_after(now, earliest));
+        let safe = now.saturating_add(self.lead.needed(bytes));
         self.aim = vblank.map(|vblank| Aim {
             vblank,
             begin: vblank.saturating_sub(self.lead.planned(bytes)),
-            is_rushed: vblank < earliest || kept.is_some_and(|aim| aim.is_rushed),
+            is_rushed: vblank < safe || kept.is_some_and(|aim| aim.is_rushed),
         });
     }
 
@@ -138,7 +140,7 @@ impl FrameClock {
         if !self.is_driven {
             return Some(self.grid.after(time).time);
         }
-        let start = self.seen.filter(|seen| now.saturating_sub(*seen) <= KNOWN_FOR)?;
+        let start = self.seen.filter(|_| !self.has_lost_track(now))?;
         Some(Grid { start, period: self.period }.after(time).time)
     }
 
@@ -243,8 +245,13 @@ impl FrameClock {
         }
     }
 
+    /// Whether a driven clock has seen no vblank for too long to know when the next one will be.
+    pub fn has_lost_track(&self, now: u64) -> bool {
+        self.is_driven && self.seen.is_none_or(|seen| now.saturating_sub(seen) > KNOWN_FOR)
+    }
+
     /// There was a vblank of the display hardware at this time: it corrects the period.
-    fn see(&mut self, time: u64) {
+    pub fn see(&mut self, time: u64) {
         let before = self.seen.replace(time);
         let Some(since) =
             before.and_then(|before| time.checked_sub(before)).filter(|since| *since <= KNOWN_FOR)

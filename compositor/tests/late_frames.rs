@@ -91,14 +91,6 @@ fn what_is_drawn_too_late_comes_with_the_next_and_keeps_nothing_back() {
         assert_eq!(shown(&mut late, after).sequence, sequence + 1);
         assert_eq!(fixture.glass(0)[0], 0xffff_ff00 + round);
     }
-    // Where there is nothing else to show, what cannot be in time is not tried.
-    let (sequence, time) = next_vblank(&fixture);
-    fixture.set_time(time - 1000);
-    paint(&mut fixture, &mut client, 9);
-    let serial = sync(&mut client);
-    assert!(fixture.vblank());
-    let shown = shown(&mut client, serial);
-    assert_eq!((shown.sequence, shown.time), (sequence + 1, time + PERIOD));
 }
 
 #[test]

@@ -38,7 +38,7 @@ use model::Drawn;
 const SCENES: u64 = 2600;
 
 /// Steps of a scene: some frames of each output.
-const STEPS: u64 = 70;
+const STEPS: u64 = 60;
 
 /// A frame under way.
 struct Frame {
@@ -406,7 +406,7 @@ impl World {
                 assert_eq!(alone.step(id, 1 << 30).unwrap().unwrap().0, Step::Finished);
                 same("the picture from nothing", &screen, &words(&monitor.fresh), &expected)?;
                 let frame = monitor.output.frame(snapshot);
-                monitor.output.begin(self.compositions.begin(frame));
+                monitor.output.begin(self.compositions.begin(frame), 0);
                 monitor.frame = Some(Frame { expected, is_committed: false });
             }
             None => {}

@@ -83,8 +83,11 @@ pub struct Output {
     weighed_generation: u64,
     /// What composing the frame under way costs, in bytes of slices.
     cost: u64,
-    /// How long composing it has taken so far, in nanoseconds of work.
-    worked: u64,
+    /// When it began, and how long requests have held it up since, in nanoseconds.
+    began: u64,
+    held_up: u64,
+    /// How long composing it has taken, in nanoseconds.
+    composing_took: u64,
 }
 
 impl Output {
@@ -112,7 +115,9 @@ impl Output {
             composed: 0,
             weighed_generation: 0,
             cost: 0,
-            worked: 0,
+            began: 0,
+            held_up: 0,
+            composing_took: 0,
         }
     }
 
@@ -182,6 +187,16 @@ impl Output {
         self.wants_frame() && self.weighed_generation != self.generation && self.clock.is_idle(now)
     }
 
+    /// Whether the clock has seen no vblank for too long to know when the next one will be.
+    pub fn has_lost_track(&self, now: u64) -> bool {
+        self.clock.has_lost_track(now)
+    }
+
+    /// Tells the clock of a vblank that has been.
+    pub fn saw_vblank(&mut self, time: u64) {
+        self.clock.see(time);
+    }
+
     /// Tells the clock what the next frame costs as things are.
     pub fn weigh(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
         self.weighed_generation = self.generation;
@@ -228,16 +243,16 @@ impl Output {
     }
 
     /// The frame has begun, under this number.
-    pub fn begin(&mut self, composition: CompositionId) {
+    pub fn begin(&mut self, composition: CompositionId, now: u64) {
         self.clock.begin();
         self.weighed_generation = 0;
-        self.worked = 0;
+        (self.began, self.held_up) = (now, 0);
         self.composing = Some(composition);
     }
 
-    /// Composing the frame has taken so long, in nanoseconds of work.
-    pub const fn worked(&mut self, time: u64) {
-        self.worked += time;
+    /// Requests had their turn for so long, in nanoseconds, whatever frame is under way.
+    pub const fn held_up(&mut self, time: u64) {
+        self.held_up += time;
     }
 
     /// Whether the frame under way needs the time that is left until its vblank.
@@ -255,6 +270,7 @@ impl Output {
     pub fn commit(&mut self, now: u64, bytes: u64) -> (Rc<Storage>, Area) {
         self.composing = None;
         self.composed += bytes;
+        self.composing_took = now.saturating_sub(self.began).saturating_sub(self.held_up);
         self.clock.commit(now);
         let damage = std::mem::take(&mut self.shown_damage);
         let (size, transform) = (self.screen.size(), self.screen.transform);
@@ -264,7 +280,7 @@ impl Output {
 
     /// The display has taken the frame, which took so long, in nanoseconds.
     pub fn committed(&mut self, time: u64) {
-        self.clock.measured(self.cost, self.worked, time);
+        self.clock.measured(self.cost, self.composing_took, time);
     }
 
     /// The display has refused the frame: it is tried again after a while.
@@ -365,7 +381,7 @@ mod tests {
     fn compose(output: &mut Output, snapshot: Vec<Placed<Rc<Storage>>>) -> u64 {
         let mut compositions = Compositions::default();
         let composition = compositions.begin(output.frame(snapshot));
-        output.begin(composition);
+        output.begin(composition, 0);
         let (step, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
         assert_eq!(step, Step::Finished);
         output.commit(0, bytes);
@@ -405,7 +421,7 @@ mod tests {
         output.damage(Rectangle::new(1, 2, 3, 4).unwrap());
         let mut compositions = Compositions::default();
         let frame = output.frame(Vec::new());
-        output.begin(compositions.begin(frame));
+        output.begin(compositions.begin(frame), 0);
         let (_, damage) = output.commit(0, 0);
         // Its upper left corner is where the upper right one was, 10 - (1 + 3) from the right.
         assert_eq!(damage.rectangles(), [Rectangle::new(2, 6, 4, 3).unwrap()]);

@@ -3,7 +3,7 @@
 //! Frames and requests take slices in turns while both have something to do: a flood of requests of whatever
 //! priority does not keep the picture from changing, and a frame keeps no request waiting for longer than one slice.
 //! What comes and is more urgent than what is being done waits for no frame. While a frame needs the time that is left
-//! until its vblank, it has four slices for each of the requests', and what comes has to be more urgent than usual.
+//! until its vblank, it has four slices for each of those requests that are no more urgent than usual.
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
@@ -67,11 +67,16 @@ impl Server {
         for output in &mut rooms.outputs {
             let snapshot = |output: &Output| rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
             if output.is_to_be_weighed(now) {
+                if output.has_lost_track(now)
+                    && let Some(time) = rooms.display.last_vblank(output.id())
+                {
+                    output.saw_vblank(time);
+                }
                 output.weigh(snapshot(output), now);
             }
             if output.may_begin(now) {
                 let composition = output.frame(snapshot(output));
-                output.begin(rooms.compositions.begin(composition));
+                output.begin(rooms.compositions.begin(composition), now);
             }
         }
     }
@@ -117,8 +122,8 @@ impl Server {
     pub(super) fn slice(&mut self) -> bool {
         let turn = self.queue.next();
         let urgency = turn.map_or(0, |turn| self.queue.urgency(turn.connection));
-        let (is_alone, is_composing) = (self.clients.len() <= 1, self.is_composing());
-        let presses = is_composing && self.frame_presses();
+        let is_composing = self.is_composing();
+        let presses = is_composing && turn.is_some() && self.frame_presses();
         let before = std::mem::replace(&mut self.urgency, urgency);
         let is_more_urgent = urgency > if presses { before.max(USUAL) } else { before };
         if is_composing && (turn.is_none() || (self.frame_slices > 0 && !is_more_urgent)) {
@@ -127,15 +132,22 @@ impl Server {
             self.frame_slice();
             return true;
         }
-        self.frame_slices = if presses { PRESSING_SLICES } else { u64::from(is_composing) };
+        let is_usual = urgency <= USUAL;
+        self.frame_slices = if presses && is_usual { PRESSING_SLICES } else { u64::from(is_composing) };
         let Some(turn) = turn else { return false };
-        // Where a frame is composed, it waits for the request.
-        self.rooms.slice = if is_alone && !is_composing { SLICE_ALONE } else { SLICE };
-        self.request_slice(turn);
+        if is_composing {
+            let began = self.rooms.clock.now();
+            self.request_slice(turn);
+            let time = self.rooms.clock.now().saturating_sub(began);
+            self.rooms.outputs.iter_mut().for_each(|output| output.held_up(time));
+        } else {
+            self.request_slice(turn);
+        }
         true
     }
 
     fn frame_slice(&mut self) {
+        let slice = self.slice_size();
         let rooms = &mut self.rooms;
         // The frame that began first: an output that is composed without end keeps no other from its frames.
         let composing = rooms.outputs.iter_mut().filter_map(|output| Some((output.composing()?, output)));
@@ -143,11 +155,7 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
-        let began = rooms.clock.now();
-        let progress = rooms.compositions.step(composition, rooms.slice);
-        let ended = rooms.clock.now();
-        output.worked(ended.saturating_sub(began));
-        let bytes = match progress {
+        let bytes = match rooms.compositions.step(composition, slice) {
             Some(Ok((Step::Unfinished, _))) => return,
             Some(Ok((Step::Finished, bytes))) => bytes,
             // Only memory of a client can go away, and no frame is composed there.
@@ -160,9 +168,10 @@ impl Server {
                 0
             }
         };
-        let (picture, damage) = output.commit(ended, bytes);
+        let now = rooms.clock.now();
+        let (picture, damage) = output.commit(now, bytes);
         match rooms.display.show(output.id(), &picture, &damage) {
-            Ok(()) => output.committed(rooms.clock.now().saturating_sub(ended)),
+            Ok(()) => output.committed(rooms.clock.now().saturating_sub(now)),
             Err(error) => {
                 tracing::warn!("{error}");
                 output.refused(rooms.clock.now());
@@ -170,10 +179,16 @@ impl Server {
         }
     }
 
+    /// How many bytes a slice has: where there is nobody else, looking around more often is for nothing.
+    fn slice_size(&self) -> u64 {
+        if self.clients.len() > 1 { SLICE } else { SLICE_ALONE }
+    }
+
     /// Works on requests that are as urgent as the first, one after the other, until the slice is spent. Their replies
     /// go out together at its end; so what is less urgent is left for the next one.
     fn request_slice(&mut self, first: Turn) {
         let urgency = self.queue.urgency(first.connection);
+        self.rooms.slice = self.slice_size();
         let mut left = self.rooms.slice;
         let mut next = Some(first);
         while let Some(turn) = next {
