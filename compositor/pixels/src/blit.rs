@@ -6,9 +6,13 @@
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Operator;
 
-use crate::pixel::{OPAQUE, from_rgb565, multiply, over, swap_red_blue};
+use crate::fetch::fetch_row;
+use crate::pixel::{OPAQUE, multiply, over, swap_red_blue};
 use crate::rows::Rows;
 use crate::view::{Picture, PictureMut};
+
+/// How many pixels are fetched at a time: 4 KiB of words, which the first cache holds beside what is read and written.
+const SCRATCH: usize = 1024;
 
 /// Draws the part of `source` that begins at `from` into the rectangle `to` of `target`.
 ///
@@ -26,13 +30,13 @@ pub fn draw(
     let format = source.format();
     match (operator, opacity) {
         (Operator::Over, 0) => {}
-        (Operator::Over, 255) if format.has_alpha() => rows.each(source, target, format, over),
+        (Operator::Over, 255) if format.has_alpha() => rows.each(source, target, over),
         (Operator::Over, _) if opacity < 255 => {
-            rows.each(source, target, format, |s, d| over(multiply(s, opacity), d));
+            rows.each(source, target, |s, d| over(multiply(s, opacity), d));
         }
         (_, 255) if is_copy(format, target.format()) => rows.copy(source, target),
-        (_, 255) => rows.each(source, target, format, |s, _| s),
-        _ => rows.each(source, target, format, |s, _| multiply(s, opacity)),
+        (_, 255) => rows.each(source, target, |s, _| s),
+        _ => rows.each(source, target, |s, _| multiply(s, opacity)),
     }
 }
 
@@ -43,10 +47,10 @@ pub fn convert(source: &Picture<'_>, from: (i32, i32), target: &mut PictureMut<'
     let opaque = if source.format().has_alpha() && target.format().has_alpha() { 0 } else { OPAQUE };
     match target.format() {
         Format::Xbgr8888 | Format::Abgr8888 => {
-            rows.each(source, target, Format::Argb8888, |s, _| swap_red_blue(s) | opaque);
+            rows.each(source, target, |s, _| swap_red_blue(s) | opaque);
         }
         Format::Xrgb8888 | Format::Argb8888 => {
-            rows.each(source, target, Format::Argb8888, |s, _| s | opaque);
+            rows.each(source, target, |s, _| s | opaque);
         }
         Format::Rgb565 => {}
     }
@@ -100,16 +104,6 @@ impl Clipped {
         Some(Self { from: (to.left() - shift.0, to.top() - shift.1), to })
     }
 
-    fn addresses<'a>(
-        &'a self,
-        source: &'a Picture<'_>,
-        target: &'a mut PictureMut<'_>,
-    ) -> impl Iterator<Item = (*const u8, *mut u8)> + 'a {
-        (self.to.top()..self.to.bottom())
-            .zip(self.from.1..)
-            .map(|(to, from)| (source.pixel(self.from.0, from), target.pixel(self.to.left(), to)))
-    }
-
     /// Only for formats of which [`is_copy`] holds.
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
         if self.to.is_empty() {
@@ -127,48 +121,28 @@ impl Clipped {
         unsafe { rows.copy(target.is_past_cache()) };
     }
 
+    /// Goes by rows through a scratch row, which the cache holds.
     fn each(
         &self,
         source: &Picture<'_>,
         target: &mut PictureMut<'_>,
-        format: Format,
         operate: impl Fn(u32, u32) -> u32 + Copy,
     ) {
-        let width = self.to.width() as usize;
-        for (from, to) in self.addresses(source, target) {
-            let (words, to) = (from.cast::<u32>(), to.cast::<u32>());
-            // SAFETY: both rows are inside their pictures, which `new` has seen to: `width` pixels of the source's
-            // format, and as many words of the target.
-            unsafe {
-                match format {
-                    Format::Xrgb8888 => {
-                        row(width, to, operate, |x| words.add(x).read_unaligned() | OPAQUE);
-                    }
-                    Format::Argb8888 => {
-                        row(width, to, operate, |x| words.add(x).read_unaligned());
-                    }
-                    Format::Xbgr8888 => {
-                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()) | OPAQUE)
-                    }
-                    Format::Abgr8888 => {
-                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()))
-                    }
-                    Format::Rgb565 => {
-                        let halves = from.cast::<u16>();
-                        row(width, to, operate, |x| from_rgb565(halves.add(x).read_unaligned()));
+        let mut scratch = [0; SCRATCH];
+        for (y, from_y) in (self.to.top()..self.to.bottom()).zip(self.from.1..) {
+            let columns = (self.to.left()..self.to.right()).zip(self.from.0..);
+            for (x, from_x) in columns.step_by(SCRATCH) {
+                let count = SCRATCH.min(x.abs_diff(self.to.right()) as usize);
+                fetch_row(source, from_x, from_y, &mut scratch[..count]);
+                let to = target.pixel(x, y).cast::<u32>();
+                for (index, word) in scratch[..count].iter().enumerate() {
+                    // SAFETY: `new` has clipped the rectangle to the target, whose pixels are 4 bytes each.
+                    unsafe {
+                        let to = to.add(index);
+                        to.write_unaligned(operate(*word, to.read_unaligned()));
                     }
                 }
             }
         }
-    }
-}
-
-/// # Safety
-/// `width` words from `to` on must be readable and writable.
-#[inline(always)]
-unsafe fn row(width: usize, to: *mut u32, operate: impl Fn(u32, u32) -> u32, fetch: impl Fn(usize) -> u32) {
-    for x in 0..width {
-        // SAFETY: the caller's promise.
-        unsafe { to.add(x).write_unaligned(operate(fetch(x), to.add(x).read_unaligned())) };
     }
 }

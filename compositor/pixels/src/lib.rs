@@ -4,6 +4,7 @@
 //!   behind `&` or `&mut`; it is behind these.
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//! - `fetch`: pixels of any format as words to work on.
 //! - `rows`: rows of bytes from one place to another, through the cache or past it.
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
@@ -17,6 +18,7 @@
 compile_error!("DRM formats are little-endian words, and so are the words that the kernels work on");
 
 pub mod blit;
+mod fetch;
 pub mod pixel;
 mod rows;
 pub mod turn;
