@@ -2,29 +2,48 @@
 
 use blitd_protocol::image::Format;
 
-use crate::pixel::{OPAQUE, from_rgb565, swap_red_blue};
+use crate::kernels::Kernels;
 use crate::view::Picture;
 
 /// Reads `out.len()` pixels of row `y` of `source` from column `x` on, as premultiplied ARGB8888 words; formats without
 /// alpha give 255 for it. What is outside the picture is not read, and leaves `out` as it was.
+#[allow(dead_code)]
 pub(crate) fn fetch_row(source: &Picture<'_>, x: i32, y: i32, out: &mut [u32]) {
-    let bounds = source.bounds();
-    if x < 0 || y < 0 || x >= bounds.right() || y >= bounds.bottom() {
-        return;
+    Kernels::best().fetch_row(source, x, y, out);
+}
+
+impl Kernels {
+    /// Reads `out.len()` pixels of row `y` of `source` from column `x` on, as premultiplied ARGB8888 words; formats without
+    /// alpha give 255 for it. What is outside the picture is not read, and leaves `out` as it was.
+    pub fn fetch_row(&self, source: &Picture<'_>, x: i32, y: i32, out: &mut [u32]) {
+        let bounds = source.bounds();
+        if x < 0 || y < 0 || x >= bounds.right() || y >= bounds.bottom() {
+            return;
+        }
+        let count = out.len().min(x.abs_diff(bounds.right()) as usize);
+        // SAFETY: so many pixels of the row are inside the picture, and so many words in `out`.
+        unsafe { self.fetch(source, x, y, out.as_mut_ptr(), count, false) };
     }
-    let count = out.len().min(x.abs_diff(bounds.right()) as usize);
-    let from = source.pixel(x, y);
-    let (words, halves) = (from.cast::<u32>(), from.cast::<u16>());
-    for (index, out) in out.iter_mut().take(count).enumerate() {
-        // SAFETY: the row has `count` pixels from `x` on, at as many bytes as its format says.
-        *out = unsafe {
-            match source.format() {
-                Format::Xrgb8888 => words.add(index).read_unaligned() | OPAQUE,
-                Format::Argb8888 => words.add(index).read_unaligned(),
-                Format::Xbgr8888 => swap_red_blue(words.add(index).read_unaligned()) | OPAQUE,
-                Format::Abgr8888 => swap_red_blue(words.add(index).read_unaligned()),
-                Format::Rgb565 => from_rgb565(halves.add(index).read_unaligned()),
-            }
+
+    /// # Safety
+    /// `count` pixels of row `y` from column `x` on must be inside the picture, and as many words writable.
+    pub(crate) unsafe fn fetch(
+        &self,
+        source: &Picture<'_>,
+        x: i32,
+        y: i32,
+        to: *mut u32,
+        count: usize,
+        is_past_cache: bool,
+    ) {
+        let fetch = match source.format() {
+            Format::Xrgb8888 => self.xrgb8888,
+            Format::Argb8888 => self.argb8888,
+            Format::Xbgr8888 => self.xbgr8888,
+            Format::Abgr8888 => self.abgr8888,
+            Format::Rgb565 => self.rgb565,
         };
+        // SAFETY: the caller's promise.
+        unsafe { fetch(source.pixel(x, y), to, count, is_past_cache) };
     }
 }
