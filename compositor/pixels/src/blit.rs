@@ -55,16 +55,14 @@ impl Kernels {
         let format = source.format();
         match (operator, opacity) {
             (Operator::Over, 0) => {}
-            // SAFETY: `combine` gives as many words of both as it says.
-            (Operator::Over, 255) if format.has_alpha() => unsafe {
-                rows.combine(self, source, target, |from, to, count| (self.over)(from, to, count));
-            },
-            // SAFETY: as above.
-            (Operator::Over, _) if opacity < 255 => unsafe {
-                rows.combine(self, source, target, |from, to, count| {
-                    (self.over_with_opacity)(from, to, count, opacity);
-                });
-            },
+            (Operator::Over, 255) if format.has_alpha() => {
+                // SAFETY: the rows are of words, inside both pictures.
+                rows.combine(self, source, target, |rows| unsafe { (self.over)(rows) });
+            }
+            (Operator::Over, _) if opacity < 255 => rows.combine(self, source, target, |rows| {
+                // SAFETY: as above.
+                unsafe { (self.over_with_opacity)(rows, opacity) };
+            }),
             (_, 255) if is_copy(format, target.format()) => rows.copy(source, target),
             // SAFETY: `rows` gives the source's pixels and as many words of the target.
             (_, 255) => unsafe {
@@ -144,7 +142,7 @@ impl Kernels {
             // SAFETY: the caller's promise, and scratch has room for so many.
             unsafe {
                 self.fetch(source, x, y, scratch.as_mut_ptr(), some, false);
-                (self.multiply)(scratch.as_ptr(), scratch.as_mut_ptr(), some, opacity);
+                (self.multiply)(scratch.as_mut_ptr(), some, opacity);
                 (self.argb8888)(scratch.as_ptr().cast(), to.add(start), some, is_past_cache);
             }
         }
@@ -175,46 +173,49 @@ impl Clipped {
 
     /// Only for formats of which [`is_copy`] holds.
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
-        if self.to.is_empty() {
-            return;
-        }
-        let rows = Rows {
+        // SAFETY: all rows are inside their pictures, at 4 bytes a pixel.
+        unsafe { self.rows(source, target).copy(target.is_past_cache()) };
+    }
+
+    /// The rows of words in both; the source must have 4 bytes a pixel.
+    fn rows(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) -> Rows {
+        Rows {
             source: source.pixel(self.from.0, self.from.1),
             source_stride: source.stride(),
             target: target.pixel(self.to.left(), self.to.top()),
             target_stride: target.stride(),
-            length: self.to.width() as usize * 4,
+            length: self.width() * size_of::<u32>(),
             count: self.to.height() as usize,
-        };
-        // SAFETY: all rows are inside their pictures, which `new` has seen to, at 4 bytes a pixel.
-        unsafe { rows.copy(target.is_past_cache()) };
+        }
     }
 
-    /// Has words combined with those of the target: `operate` gets the source's, the target's, and how many. What is not
-    /// words as it lies is made so by the scratch row.
-    ///
-    /// # Safety
-    /// `operate` must touch nothing but these words.
-    unsafe fn combine(
+    /// Has rows of premultiplied words combined with those of the target. What is not such words as it lies goes by way of
+    /// a scratch row.
+    fn combine(
         &self,
         kernels: &Kernels,
         source: &Picture<'_>,
         target: &mut PictureMut<'_>,
-        operate: impl Fn(*const u32, *mut u32, usize),
+        operate: impl Fn(Rows),
     ) {
+        if source.format() == Format::Argb8888 {
+            return operate(self.rows(source, target));
+        }
         let mut scratch = [0_u32; SCRATCH];
         for (y, from_y) in (self.to.top()..self.to.bottom()).zip(self.from.1..) {
-            if source.format() == Format::Argb8888 {
-                let to = target.pixel(self.to.left(), y).cast();
-                operate(source.pixel(self.from.0, from_y).cast(), to, self.to.width() as usize);
-                continue;
-            }
             let columns = (self.to.left()..self.to.right()).zip(self.from.0..);
             for (x, from_x) in columns.step_by(SCRATCH) {
                 let count = SCRATCH.min(x.abs_diff(self.to.right()) as usize);
                 // SAFETY: `new` has clipped the rectangle to both pictures, and scratch has room for so many.
                 unsafe { kernels.fetch(source, from_x, from_y, scratch.as_mut_ptr(), count, false) };
-                operate(scratch.as_ptr(), target.pixel(x, y).cast(), count);
+                operate(Rows {
+                    source: scratch.as_ptr().cast(),
+                    source_stride: 0,
+                    target: target.pixel(x, y),
+                    target_stride: 0,
+                    length: count * size_of::<u32>(),
+                    count: 1,
+                });
             }
         }
     }

@@ -55,8 +55,6 @@ pub(super) trait Lanes: Copy {
     fn shift_left<const BITS: i32>(self) -> Self;
     /// Bits of each word to the right; zeros follow.
     fn shift_right<const BITS: i32>(self) -> Self;
-    /// Bits of each half of a word to the left.
-    fn shift_halves_left<const BITS: i32>(self) -> Self;
     /// Bits of each half of a word to the right; zeros follow.
     fn shift_halves_right<const BITS: i32>(self) -> Self;
     /// The sums of halves of words.
@@ -67,11 +65,11 @@ pub(super) trait Lanes: Copy {
     fn multiply_halves_high(self, other: Self) -> Self;
     /// The sums of bytes, each ending at 255.
     fn add_bytes(self, other: Self) -> Self;
+    /// The upper byte of each half from `other`, the lower one from here.
+    fn with_odd_bytes_of(self, other: Self) -> Self;
     /// The upper byte of each word, in both of its halves.
     fn alpha_in_halves(self) -> Self;
     fn swap_red_blue(self) -> Self;
-    /// Whether all alpha bytes are 255.
-    fn is_opaque(self) -> bool;
     /// Whether all bytes are 0.
     fn is_zero(self) -> bool;
 }

@@ -13,6 +13,7 @@ mod wide;
 mod x86;
 
 use crate::level::Level;
+use crate::rows::Rows;
 
 /// Reads as many pixels as `count` says from `from` on and writes them as words; past the cache where that is asked for
 /// and can be done: then [`fence`] has to follow.
@@ -21,17 +22,23 @@ use crate::level::Level;
 /// So many pixels of the format must be readable, and so many words writable.
 pub(crate) type Fetch = unsafe fn(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
 
-/// Reads `count` words from `from` on, and writes as many. Both may be the same place.
+/// Lays rows of words over those that are there.
+///
+/// # Safety
+/// All rows must be whole words, readable at the source, and readable and writable at the target.
+pub(crate) type Over = unsafe fn(rows: Rows);
+
+/// As [`Over`], times an opacity before.
+///
+/// # Safety
+/// That of [`Over`].
+pub(crate) type OverWithOpacity = unsafe fn(rows: Rows, opacity: u8);
+
+/// Multiplies `count` words by an opacity.
 ///
 /// # Safety
 /// So many words must be readable and writable.
-pub(crate) type Map = unsafe fn(from: *const u32, to: *mut u32, count: usize);
-
-/// The same with an opacity.
-///
-/// # Safety
-/// As [`Map`].
-pub(crate) type MapWithOpacity = unsafe fn(from: *const u32, to: *mut u32, count: usize, opacity: u8);
+pub(crate) type Multiply = unsafe fn(words: *mut u32, count: usize, opacity: u8);
 
 /// Writes `count` words made of `colour` and, where the operator says so, of what is there.
 ///
@@ -47,12 +54,9 @@ pub struct Kernels {
     pub(crate) xbgr8888: Fetch,
     pub(crate) abgr8888: Fetch,
     pub(crate) rgb565: Fetch,
-    /// Words times an opacity.
-    pub(crate) multiply: MapWithOpacity,
-    /// Words over those that are there.
-    pub(crate) over: Map,
-    /// Words times an opacity, over those that are there.
-    pub(crate) over_with_opacity: MapWithOpacity,
+    pub(crate) multiply: Multiply,
+    pub(crate) over: Over,
+    pub(crate) over_with_opacity: OverWithOpacity,
     /// A colour instead of the words that are there.
     pub(crate) fill: Colour,
     /// A colour over the words that are there.

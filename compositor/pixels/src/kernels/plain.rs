@@ -3,6 +3,7 @@
 use super::Kernels;
 use super::samples::{Abgr8888, Argb8888, Rgb565, Samples, Xbgr8888, Xrgb8888};
 use crate::pixel;
+use crate::rows::Rows;
 
 pub(super) static KERNELS: Kernels = Kernels {
     xrgb8888: fetch::<Xrgb8888>,
@@ -28,9 +29,9 @@ pub(super) unsafe fn fetch<S: Samples>(from: *const u8, to: *mut u32, count: usi
 }
 
 /// # Safety
-/// That of [`Map`](super::Map).
+/// `count` words must be readable at `from`, and readable and writable at `to`.
 #[inline(always)]
-unsafe fn map(from: *const u32, to: *mut u32, count: usize, operate: impl Fn(u32, u32) -> u32) {
+unsafe fn combine(from: *const u32, to: *mut u32, count: usize, operate: impl Fn(u32, u32) -> u32) {
     for index in 0..count {
         // SAFETY: the caller's promise.
         unsafe {
@@ -41,32 +42,42 @@ unsafe fn map(from: *const u32, to: *mut u32, count: usize, operate: impl Fn(u32
 }
 
 /// # Safety
-/// That of [`Map`](super::Map).
+/// That of [`combine`].
 #[inline(always)]
-pub(super) unsafe fn over(from: *const u32, to: *mut u32, count: usize) {
+pub(super) unsafe fn over_row(from: *const u32, to: *mut u32, count: usize) {
     // SAFETY: the caller's promise.
-    unsafe { map(from, to, count, pixel::over) };
+    unsafe { combine(from, to, count, pixel::over) };
 }
 
 /// # Safety
-/// That of [`Map`](super::Map).
+/// That of [`combine`].
 #[inline(always)]
-pub(super) unsafe fn over_with_opacity(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
+pub(super) unsafe fn over_row_with_opacity(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
     // SAFETY: the caller's promise.
-    unsafe { map(from, to, count, |source, there| pixel::over(pixel::multiply(source, opacity), there)) };
+    unsafe { combine(from, to, count, |source, there| pixel::over(pixel::multiply(source, opacity), there)) };
 }
 
 /// # Safety
-/// That of [`Map`](super::Map).
+/// That of [`Over`](super::Over).
+unsafe fn over(rows: Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { rows.each(|from, to| over_row(from.cast(), to.cast(), rows.length / size_of::<u32>())) };
+}
+
+/// # Safety
+/// That of [`Over`](super::Over).
+unsafe fn over_with_opacity(rows: Rows, opacity: u8) {
+    let count = rows.length / size_of::<u32>();
+    // SAFETY: the caller's promise.
+    unsafe { rows.each(|from, to| over_row_with_opacity(from.cast(), to.cast(), count, opacity)) };
+}
+
+/// # Safety
+/// That of [`Multiply`](super::Multiply).
 #[inline(always)]
-pub(super) unsafe fn multiply(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
-    for index in 0..count {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let word = from.add(index).read_unaligned();
-            to.add(index).write_unaligned(pixel::multiply(word, opacity));
-        }
-    }
+pub(super) unsafe fn multiply(words: *mut u32, count: usize, opacity: u8) {
+    // SAFETY: the caller's promise. What is there is read twice, and taken once.
+    unsafe { combine(words, words, count, |word, _| pixel::multiply(word, opacity)) };
 }
 
 /// # Safety
@@ -84,5 +95,5 @@ pub(super) unsafe fn fill(to: *mut u32, count: usize, colour: u32) {
 #[inline(always)]
 pub(super) unsafe fn fill_over(to: *mut u32, count: usize, colour: u32) {
     // SAFETY: the caller's promise. What is there is read twice, and taken once.
-    unsafe { map(to, to, count, |_, there| pixel::over(colour, there)) };
+    unsafe { combine(to, to, count, |_, there| pixel::over(colour, there)) };
 }

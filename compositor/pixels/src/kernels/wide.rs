@@ -3,6 +3,7 @@
 use super::lanes::Lanes;
 use super::plain;
 use super::samples::Samples;
+use crate::rows::Rows;
 
 /// The two even bytes of a word, each in a half of it.
 const EVEN: u32 = 0x00ff_00ff;
@@ -11,18 +12,20 @@ const EVEN: u32 = 0x00ff_00ff;
 const AHEAD: usize = 4096;
 
 /// All bytes times a factor, which is in both halves of each word, `/ 255`, as [`pixel::multiply`](crate::pixel::multiply)
-/// rounds: `(t + (t >> 8)) >> 8` is `(t * 257) >> 16`.
+/// rounds. Of the even bytes, `(t + (t >> 8)) >> 8` is `(t * 257) >> 16`.
 #[inline(always)]
 fn multiplied<L: Lanes>(words: L, factor: L) -> L {
-    let (half, ratio) = (words.like(0x0080_0080), words.like(0x0101_0101));
+    let half = words.like(0x0080_0080);
     let even = words.and(words.like(EVEN)).multiply_halves(factor).add_halves(half);
     let odd = words.shift_halves_right::<8>().multiply_halves(factor).add_halves(half);
-    even.multiply_halves_high(ratio).or(odd.multiply_halves_high(ratio).shift_halves_left::<8>())
+    let even = even.multiply_halves_high(words.like(0x0101_0101));
+    even.with_odd_bytes_of(odd.add_halves(odd.shift_halves_right::<8>()))
 }
 
+/// 255 less alpha, in both halves of each word.
 #[inline(always)]
-fn laid_over<L: Lanes>(source: L, there: L) -> L {
-    source.add_bytes(multiplied(there, source.alpha_in_halves().xor(source.like(EVEN))))
+fn transparency<L: Lanes>(words: L) -> L {
+    words.alpha_in_halves().xor(words.like(EVEN))
 }
 
 /// # Safety
@@ -56,56 +59,69 @@ pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
 /// # Safety
 /// That of [`Map`](super::Map), and the processor must have what the lanes are made of.
 #[inline(always)]
-pub(super) unsafe fn over<L: Lanes>(from: *const u32, to: *mut u32, count: usize) {
-    let end = count - count % (2 * L::COUNT);
-    // SAFETY: the caller's promise: there are whole pairs of lanes up to `end`, which is not beyond `count`.
+pub(super) unsafe fn over<L: Lanes>(rows: Rows) {
+    let pair = 2 * L::COUNT;
+    // SAFETY: the caller's promise: a row has `length` bytes, and so many words, pairs of lanes and what is left over.
     unsafe {
-        for index in (0..end).step_by(2 * L::COUNT) {
-            let (from, to) = (from.add(index), to.add(index));
-            let sources = [L::load(from), L::load(from.add(L::COUNT))];
-            // Most of what is blended is opaque or empty in long runs: then nothing is read there, or nothing done.
-            if sources[0].and(sources[1]).is_opaque() {
-                sources[0].store(to);
-                sources[1].store(to.add(L::COUNT));
-            } else if !sources[0].or(sources[1]).is_zero() {
-                laid_over(sources[0], L::load(to)).store(to);
-                laid_over(sources[1], L::load(to.add(L::COUNT))).store(to.add(L::COUNT));
+        rows.each(|from, to| {
+            let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
+            let count = rows.length / size_of::<u32>();
+            let end = count - count % pair;
+            for index in (0..end).step_by(pair) {
+                let (from, to) = (from.add(index), to.add(index));
+                let (first, second) = (L::load(from), L::load(from.add(L::COUNT)));
+                let transparencies = (transparency(first), transparency(second));
+                // Most of what is blended is opaque or empty in long runs: then nothing is read there, or nothing done.
+                if transparencies.0.or(transparencies.1).is_zero() {
+                    first.store(to);
+                    second.store(to.add(L::COUNT));
+                } else if !first.or(second).is_zero() {
+                    let there = (L::load(to), L::load(to.add(L::COUNT)));
+                    first.add_bytes(multiplied(there.0, transparencies.0)).store(to);
+                    second.add_bytes(multiplied(there.1, transparencies.1)).store(to.add(L::COUNT));
+                }
             }
-        }
-        plain::over(from.add(end), to.add(end), count - end);
+            plain::over_row(from.add(end), to.add(end), count - end);
+        });
     }
 }
 
 /// # Safety
 /// As [`over`].
 #[inline(always)]
-pub(super) unsafe fn over_with_opacity<L: Lanes>(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
-    let end = count - count % L::COUNT;
+pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
     // SAFETY: as for `over`.
     unsafe {
         let factor = L::splat(u32::from(opacity) * 0x0001_0001);
-        for index in (0..end).step_by(L::COUNT) {
-            let (source, to) = (L::load(from.add(index)), to.add(index));
-            if !source.is_zero() {
-                laid_over(multiplied(source, factor), L::load(to)).store(to);
+        rows.each(|from, to| {
+            let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
+            let count = rows.length / size_of::<u32>();
+            let end = count - count % L::COUNT;
+            for index in (0..end).step_by(L::COUNT) {
+                let (source, to) = (L::load(from.add(index)), to.add(index));
+                if !source.is_zero() {
+                    let source = multiplied(source, factor);
+                    source.add_bytes(multiplied(L::load(to), transparency(source))).store(to);
+                }
             }
-        }
-        plain::over_with_opacity(from.add(end), to.add(end), count - end, opacity);
+            plain::over_row_with_opacity(from.add(end), to.add(end), count - end, opacity);
+        });
     }
 }
 
 /// # Safety
-/// As [`over`].
+/// That of [`Multiply`](super::Multiply), and the processor must have what the lanes are made of.
 #[inline(always)]
-pub(super) unsafe fn multiply<L: Lanes>(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
+pub(super) unsafe fn multiply<L: Lanes>(words: *mut u32, count: usize, opacity: u8) {
     let end = count - count % L::COUNT;
-    // SAFETY: as for `over`.
+    // SAFETY: the caller's promise: there are whole lanes up to `end`, which is not beyond `count`.
     unsafe {
         let factor = L::splat(u32::from(opacity) * 0x0001_0001);
         for index in (0..end).step_by(L::COUNT) {
-            multiplied(L::load(from.add(index)), factor).store(to.add(index));
+            let words = words.add(index);
+            multiplied(L::load(words), factor).store(words);
         }
-        plain::multiply(from.add(end), to.add(end), count - end, opacity);
+        plain::multiply(words.add(end), count - end, opacity);
     }
 }
 
@@ -114,7 +130,7 @@ pub(super) unsafe fn multiply<L: Lanes>(from: *const u32, to: *mut u32, count: u
 #[inline(always)]
 pub(super) unsafe fn fill<L: Lanes>(to: *mut u32, count: usize, colour: u32) {
     let end = count - count % L::COUNT;
-    // SAFETY: as for `over`.
+    // SAFETY: as for `multiply`.
     unsafe {
         let words = L::splat(colour);
         for index in (0..end).step_by(L::COUNT) {
@@ -129,12 +145,13 @@ pub(super) unsafe fn fill<L: Lanes>(to: *mut u32, count: usize, colour: u32) {
 #[inline(always)]
 pub(super) unsafe fn fill_over<L: Lanes>(to: *mut u32, count: usize, colour: u32) {
     let end = count - count % L::COUNT;
-    // SAFETY: as for `over`.
+    // SAFETY: as for `multiply`.
     unsafe {
         let words = L::splat(colour);
+        let transparency = transparency(words);
         for index in (0..end).step_by(L::COUNT) {
             let to = to.add(index);
-            laid_over(words, L::load(to)).store(to);
+            words.add_bytes(multiplied(L::load(to), transparency)).store(to);
         }
         plain::fill_over(to.add(end), count - end, colour);
     }

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::lanes::Lanes;
 use super::samples::{Abgr8888, Argb8888, Rgb565, Xbgr8888, Xrgb8888};
 use super::{Kernels, wide};
+use crate::rows::Rows;
 
 /// Four pixels. There is a value only where the processor has SSE4.1.
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ macro_rules! lanes {
     (
         $name:ident, $feature:literal, $count:literal,
         splat $splat:ident, load $load:ident, store $store:ident, stream $stream:ident,
-        halves $halves:expr, covers $covers:ident, zero $zero:ident,
+        halves $halves:expr, blend $blend:ident, zero $zero:ident,
         binary { $($binary:ident $on_two:ident)* }
         shift { $($shift:ident $by:ident)* }
     ) => {
@@ -116,6 +117,13 @@ macro_rules! lanes {
             )*
 
             #[inline(always)]
+            fn with_odd_bytes_of(self, other: Self) -> Self {
+                let odd = self.like(0xff00_ff00);
+                // SAFETY: there is a value, so the processor has what it is made of.
+                Self(unsafe { $blend(self.0, other.0, odd.0) })
+            }
+
+            #[inline(always)]
             fn alpha_in_halves(self) -> Self {
                 self.shuffled(&ALPHA_IN_HALVES)
             }
@@ -123,13 +131,6 @@ macro_rules! lanes {
             #[inline(always)]
             fn swap_red_blue(self) -> Self {
                 self.shuffled(&SWAP_RED_BLUE)
-            }
-
-            #[inline(always)]
-            fn is_opaque(self) -> bool {
-                let alpha = self.like(crate::pixel::OPAQUE);
-                // SAFETY: there is a value, so the processor has what it is made of.
-                unsafe { $covers(self.0, alpha.0) == 1 }
             }
 
             #[inline(always)]
@@ -145,7 +146,7 @@ lanes! {
     Four, "sse4.1", 4,
     splat _mm_set1_epi32, load _mm_loadu_si128, store _mm_storeu_si128, stream _mm_stream_si128,
     halves |from: *const u8| _mm_cvtepu16_epi32(_mm_loadl_epi64(from.cast())),
-    covers _mm_testc_si128, zero _mm_testz_si128,
+    blend _mm_blendv_epi8, zero _mm_testz_si128,
     binary {
         and _mm_and_si128
         or _mm_or_si128
@@ -158,7 +159,6 @@ lanes! {
     shift {
         shift_left _mm_slli_epi32
         shift_right _mm_srli_epi32
-        shift_halves_left _mm_slli_epi16
         shift_halves_right _mm_srli_epi16
     }
 }
@@ -167,7 +167,7 @@ lanes! {
     Eight, "avx2", 8,
     splat _mm256_set1_epi32, load _mm256_loadu_si256, store _mm256_storeu_si256, stream _mm256_stream_si256,
     halves |from: *const u8| _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast())),
-    covers _mm256_testc_si256, zero _mm256_testz_si256,
+    blend _mm256_blendv_epi8, zero _mm256_testz_si256,
     binary {
         and _mm256_and_si256
         or _mm256_or_si256
@@ -180,7 +180,6 @@ lanes! {
     shift {
         shift_left _mm256_slli_epi32
         shift_right _mm256_srli_epi32
-        shift_halves_left _mm256_slli_epi16
         shift_halves_right _mm256_srli_epi16
     }
 }
@@ -208,9 +207,9 @@ macro_rules! table {
             xbgr8888: fetch::<$lanes, Xbgr8888>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
             abgr8888: fetch::<$lanes, Abgr8888>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
             rgb565: fetch::<$lanes, Rgb565>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
-            multiply: multiply::<$lanes>(from: *const u32, to: *mut u32, count: usize, opacity: u8);
-            over: over::<$lanes>(from: *const u32, to: *mut u32, count: usize);
-            over_with_opacity: over_with_opacity::<$lanes>(from: *const u32, to: *mut u32, count: usize, opacity: u8);
+            multiply: multiply::<$lanes>(words: *mut u32, count: usize, opacity: u8);
+            over: over::<$lanes>(rows: Rows);
+            over_with_opacity: over_with_opacity::<$lanes>(rows: Rows, opacity: u8);
             fill: fill::<$lanes>(to: *mut u32, count: usize, colour: u32);
             fill_over: fill_over::<$lanes>(to: *mut u32, count: usize, colour: u32);
         }
