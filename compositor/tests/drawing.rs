@@ -41,6 +41,12 @@ fn check_format(format: Format, operator: Operator, opacity: u8) {
             Format::Xbgr8888 => OPAQUE | (byte(0) << 16) | (byte(1) << 8) | byte(2),
             Format::Abgr8888 => (byte(3) << 24) | (byte(0) << 16) | (byte(1) << 8) | byte(2),
             Format::Rgb565 => from_rgb565(((byte(1) << 8) | byte(0)) as u16),
+            Format::Rgb888 => OPAQUE | (byte(2) << 16) | (byte(1) << 8) | byte(0),
+            Format::Xrgb2101010 => {
+                let word = (byte(3) << 24) | (byte(2) << 16) | (byte(1) << 8) | byte(0);
+                let channel = |shift: u32| (word >> shift & 0x3ff) / 4;
+                OPAQUE | (channel(20) << 16) | (channel(10) << 8) | channel(0)
+            }
         };
         multiply(word, opacity)
     };

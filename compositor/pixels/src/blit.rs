@@ -95,9 +95,9 @@ impl Kernels {
             (Format::Xbgr8888 | Format::Abgr8888, false) => self.xbgr8888,
             (Format::Xrgb8888 | Format::Argb8888, true) => self.argb8888,
             (Format::Xrgb8888 | Format::Argb8888, false) => self.xrgb8888,
-            (Format::Rgb565, _) => return,
+            _ => return,
         };
-        if source.format().bytes_per_pixel() == 4 {
+        if source.format().is_rgb8888() {
             // SAFETY: as in `draw`; the source's pixels are words.
             unsafe {
                 rows.write(target, |x, y, to, is_past_cache| {
@@ -110,7 +110,7 @@ impl Kernels {
     /// As [`fill`].
     pub fn fill(&self, target: &mut PictureMut<'_>, to: Rectangle, colour: u32, operator: Operator) {
         let Some(to) = to.intersection(target.bounds()) else { return };
-        if target.format().bytes_per_pixel() != 4 {
+        if !target.format().is_rgb8888() {
             return;
         }
         let kernel = match operator {
@@ -162,7 +162,7 @@ struct Clipped {
 
 impl Clipped {
     fn new(source: &Picture<'_>, from: (i32, i32), target: &PictureMut<'_>, to: Rectangle) -> Option<Self> {
-        if target.format().bytes_per_pixel() != 4 {
+        if !target.format().is_rgb8888() {
             return None;
         }
         let shift = (to.left().checked_sub(from.0)?, to.top().checked_sub(from.1)?);

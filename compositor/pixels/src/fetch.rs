@@ -42,6 +42,8 @@ impl Kernels {
             Format::Xbgr8888 => self.xbgr8888,
             Format::Abgr8888 => self.abgr8888,
             Format::Rgb565 => self.rgb565,
+            Format::Rgb888 => self.rgb888,
+            Format::Xrgb2101010 => self.xrgb2101010,
         };
         // SAFETY: the caller's promise.
         unsafe { fetch(source.pixel(x, y), to, count, is_past_cache) };

@@ -28,6 +28,8 @@ fn of_pixman(format: Format) -> c_uint {
         Format::Xbgr8888 => pixman::X8B8G8R8,
         Format::Abgr8888 => pixman::A8B8G8R8,
         Format::Rgb565 => pixman::R5G6B5,
+        Format::Rgb888 => pixman::R8G8B8,
+        Format::Xrgb2101010 => pixman::X2R10G10B10,
     }
 }
 
@@ -160,6 +162,6 @@ proptest! {
 }
 
 /// Whether pixman calculates with more than 8 bits a channel, and so blends otherwise.
-fn is_wide(_format: Format) -> bool {
-    false
+fn is_wide(format: Format) -> bool {
+    format == Format::Xrgb2101010
 }

@@ -1,7 +1,7 @@
 //! Random rectangles of random pictures against a per-pixel model written without the kernels' clipping.
 
 use blitd_pixels::blit::{convert, draw, fill};
-use blitd_pixels::pixel::{OPAQUE, from_rgb565, multiply, over, swap_red_blue};
+use blitd_pixels::pixel::{OPAQUE, from_rgb565, from_xrgb2101010, multiply, over, swap_red_blue};
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Operator;
@@ -27,6 +27,10 @@ impl Raw {
             Format::Xbgr8888 => swap_red_blue(word(at)) | OPAQUE,
             Format::Abgr8888 => swap_red_blue(word(at)),
             Format::Rgb565 => from_rgb565(u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])),
+            Format::Rgb888 => {
+                u32::from_le_bytes([self.bytes[at], self.bytes[at + 1], self.bytes[at + 2], 255])
+            }
+            Format::Xrgb2101010 => from_xrgb2101010(word(at)),
         })
     }
 

@@ -20,11 +20,23 @@ pub enum Format {
     Abgr8888,
     /// `RG16`: 16 bits, `R:G:B 5:6:5`.
     Rgb565,
+    /// `RG24`: 24 bits, `R:G:B 8:8:8`, so its bytes are B, G, R.
+    Rgb888,
+    /// `XR30`: 32 bits, `x:R:G:B 2:10:10:10`; the top two bits are ignored.
+    Xrgb2101010,
 }
 
 impl Format {
     /// Every format, in the order of the protocol document.
-    pub const ALL: [Self; 5] = [Self::Xrgb8888, Self::Argb8888, Self::Xbgr8888, Self::Abgr8888, Self::Rgb565];
+    pub const ALL: [Self; 7] = [
+        Self::Xrgb8888,
+        Self::Argb8888,
+        Self::Xbgr8888,
+        Self::Abgr8888,
+        Self::Rgb565,
+        Self::Rgb888,
+        Self::Xrgb2101010,
+    ];
 
     /// The format of a fourcc code.
     ///
@@ -42,6 +54,8 @@ impl Format {
             Self::Xbgr8888 => DrmFourcc::Xbgr8888,
             Self::Abgr8888 => DrmFourcc::Abgr8888,
             Self::Rgb565 => DrmFourcc::Rgb565,
+            Self::Rgb888 => DrmFourcc::Rgb888,
+            Self::Xrgb2101010 => DrmFourcc::Xrgb2101010,
         }) as u32
     }
 
@@ -49,6 +63,7 @@ impl Format {
     pub const fn bytes_per_pixel(self) -> u32 {
         match self {
             Self::Rgb565 => 2,
+            Self::Rgb888 => 3,
             _ => 4,
         }
     }
@@ -56,6 +71,11 @@ impl Format {
     /// Whether its pixels can be anything but opaque.
     pub const fn has_alpha(self) -> bool {
         matches!(self, Self::Argb8888 | Self::Abgr8888)
+    }
+
+    /// Whether a pixel is a word with a byte for each channel: what can be written too.
+    pub const fn is_rgb8888(self) -> bool {
+        matches!(self, Self::Xrgb8888 | Self::Argb8888 | Self::Xbgr8888 | Self::Abgr8888)
     }
 
     /// How many planes an image of this format has.
@@ -100,7 +120,7 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_kernel_header() {
         let texts: Vec<_> = Format::ALL.iter().map(Format::to_string).collect();
-        assert_eq!(texts, ["XR24", "AR24", "XB24", "AB24", "RG16"]);
+        assert_eq!(texts, ["XR24", "AR24", "XB24", "AB24", "RG16", "RG24", "XR30"]);
         assert_eq!(Format::Xrgb8888.fourcc(), 0x3432_5258);
         assert_eq!(Format::from_fourcc(0x3432_5258).unwrap(), Format::Xrgb8888);
     }

@@ -125,7 +125,7 @@ pub enum ImageError {
         height: u32,
     },
     /// A fourcc that blitd does not read.
-    #[error("format {} ({code:#010x}) is not one that blitd reads: use XR24, AR24, XB24, AB24 or RG16", format::fourcc_text(*.code))]
+    #[error("format {} ({code:#010x}) is not one that blitd reads: use XR24, AR24, XB24, AB24, RG16, RG24 or XR30", format::fourcc_text(*.code))]
     UnknownFormat {
         /// The code as stated.
         code: u32,

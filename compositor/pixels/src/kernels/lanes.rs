@@ -26,6 +26,12 @@ pub(super) trait Lanes: Copy {
     /// As [`load`](Self::load).
     unsafe fn load_halves(from: *const u8) -> Self;
 
+    /// [`COUNT`](Self::COUNT) times three bytes, the lower ones of a word each.
+    ///
+    /// # Safety
+    /// As [`load`](Self::load), and six bytes more must be readable.
+    unsafe fn load_triples(from: *const u8) -> Self;
+
     /// Writes them.
     ///
     /// # Safety

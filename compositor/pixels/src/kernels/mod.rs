@@ -54,6 +54,8 @@ pub struct Kernels {
     pub(crate) xbgr8888: Fetch,
     pub(crate) abgr8888: Fetch,
     pub(crate) rgb565: Fetch,
+    pub(crate) rgb888: Fetch,
+    pub(crate) xrgb2101010: Fetch,
     pub(crate) multiply: Multiply,
     pub(crate) over: Over,
     pub(crate) over_with_opacity: OverWithOpacity,

@@ -1,7 +1,7 @@
 //! A pixel at a time: what every kernel is defined by.
 
 use super::Kernels;
-use super::samples::{Abgr8888, Argb8888, Rgb565, Samples, Xbgr8888, Xrgb8888};
+use super::samples::{Abgr8888, Argb8888, Rgb565, Rgb888, Samples, Xbgr8888, Xrgb8888, Xrgb2101010};
 use crate::pixel;
 use crate::rows::Rows;
 
@@ -11,6 +11,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     xbgr8888: fetch::<Xbgr8888>,
     abgr8888: fetch::<Abgr8888>,
     rgb565: fetch::<Rgb565>,
+    rgb888: fetch::<Rgb888>,
+    xrgb2101010: fetch::<Xrgb2101010>,
     multiply,
     over,
     over_with_opacity,

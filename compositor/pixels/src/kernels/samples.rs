@@ -1,7 +1,7 @@
 //! The formats: how a pixel of each is read, one at a time, which is the definition, and many at once.
 
 use super::lanes::Lanes;
-use crate::pixel::{OPAQUE, from_rgb565, swap_red_blue};
+use crate::pixel::{OPAQUE, from_rgb565, from_xrgb2101010, swap_red_blue};
 
 /// Pixels of a format in a row.
 pub(super) trait Samples {
@@ -65,6 +65,12 @@ of_words! {
     Argb8888: |word| word, |words| words;
     Xbgr8888: |word| swap_red_blue(word) | OPAQUE, |words: L| words.swap_red_blue().or(words.like(OPAQUE));
     Abgr8888: swap_red_blue, |words: L| words.swap_red_blue();
+    Xrgb2101010: from_xrgb2101010, |words: L| {
+        let red = words.shift_right::<6>().and(words.like(0x00ff_0000));
+        let green = words.shift_right::<4>().and(words.like(0xff00));
+        let blue = words.shift_right::<2>().and(words.like(0xff));
+        red.or(green).or(blue).or(words.like(OPAQUE))
+    };
 }
 
 pub(super) struct Rgb565;
@@ -87,5 +93,26 @@ impl Samples for Rgb565 {
         let green = part(halves.shift_left::<5>(), 0xfc00).or(part(halves.shift_right::<1>(), 0x0300));
         let blue = part(halves.shift_left::<3>(), 0xf8).or(part(halves.shift_right::<2>(), 0x07));
         red.or(green).or(blue).or(halves.like(OPAQUE))
+    }
+}
+
+pub(super) struct Rgb888;
+
+impl Samples for Rgb888 {
+    const BYTES: usize = 3;
+    const AHEAD: usize = 2;
+
+    #[inline(always)]
+    unsafe fn pixel(from: *const u8, index: usize) -> u32 {
+        // SAFETY: the caller's promise.
+        let [blue, green, red] = unsafe { from.add(index * 3).cast::<[u8; 3]>().read() };
+        u32::from_le_bytes([blue, green, red, 255])
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<L: Lanes>(from: *const u8, index: usize) -> L {
+        // SAFETY: the caller's promise: two pixels ahead are six bytes.
+        let words = unsafe { L::load_triples(from.add(index * 3)) };
+        words.or(words.like(OPAQUE))
     }
 }

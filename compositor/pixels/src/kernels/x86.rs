@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::lanes::Lanes;
-use super::samples::{Abgr8888, Argb8888, Rgb565, Xbgr8888, Xrgb8888};
+use super::samples::{Abgr8888, Argb8888, Rgb565, Rgb888, Xbgr8888, Xrgb8888, Xrgb2101010};
 use super::{Kernels, wide};
 use crate::rows::Rows;
 
@@ -34,6 +34,9 @@ const fn in_each([first, second, third, fourth]: [i8; 4]) -> [i8; 16] {
 const ALPHA_IN_HALVES: [i8; 16] = in_each([3, -1, 3, -1]);
 const SWAP_RED_BLUE: [i8; 16] = in_each([2, 1, 0, 3]);
 
+/// Three bytes of each pixel from where they lie one after the other.
+const TRIPLES: [i8; 16] = [0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1];
+
 impl Four {
     #[inline(always)]
     fn shuffled(self, bytes: &'static [i8; 16]) -> Self {
@@ -57,7 +60,7 @@ macro_rules! lanes {
     (
         $name:ident, $feature:literal, $count:literal,
         splat $splat:ident, load $load:ident, store $store:ident, stream $stream:ident,
-        halves $halves:expr, blend $blend:ident, zero $zero:ident,
+        halves $halves:expr, triples $triples:expr, blend $blend:ident, zero $zero:ident,
         binary { $($binary:ident $on_two:ident)* }
         shift { $($shift:ident $by:ident)* }
     ) => {
@@ -80,6 +83,12 @@ macro_rules! lanes {
             unsafe fn load_halves(from: *const u8) -> Self {
                 // SAFETY: the caller's promise.
                 Self(unsafe { $halves(from) })
+            }
+
+            #[inline(always)]
+            unsafe fn load_triples(from: *const u8) -> Self {
+                // SAFETY: the caller's promise.
+                Self(unsafe { $triples(from) }).shuffled(&TRIPLES)
             }
 
             #[inline(always)]
@@ -146,6 +155,7 @@ lanes! {
     Four, "sse4.1", 4,
     splat _mm_set1_epi32, load _mm_loadu_si128, store _mm_storeu_si128, stream _mm_stream_si128,
     halves |from: *const u8| _mm_cvtepu16_epi32(_mm_loadl_epi64(from.cast())),
+    triples |from: *const u8| _mm_loadu_si128(from.cast()),
     blend _mm_blendv_epi8, zero _mm_testz_si128,
     binary {
         and _mm_and_si128
@@ -167,6 +177,7 @@ lanes! {
     Eight, "avx2", 8,
     splat _mm256_set1_epi32, load _mm256_loadu_si256, store _mm256_storeu_si256, stream _mm256_stream_si256,
     halves |from: *const u8| _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast())),
+    triples |from: *const u8| _mm256_loadu2_m128i(from.add(12).cast(), from.cast()),
     blend _mm256_blendv_epi8, zero _mm256_testz_si256,
     binary {
         and _mm256_and_si256
@@ -207,6 +218,8 @@ macro_rules! table {
             xbgr8888: fetch::<$lanes, Xbgr8888>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
             abgr8888: fetch::<$lanes, Abgr8888>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
             rgb565: fetch::<$lanes, Rgb565>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
+            rgb888: fetch::<$lanes, Rgb888>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
+            xrgb2101010: fetch::<$lanes, Xrgb2101010>(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
             multiply: multiply::<$lanes>(words: *mut u32, count: usize, opacity: u8);
             over: over::<$lanes>(rows: Rows);
             over_with_opacity: over_with_opacity::<$lanes>(rows: Rows, opacity: u8);
