@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod idle;
+mod kernels;
 mod qemu;
 mod setup;
 mod test;

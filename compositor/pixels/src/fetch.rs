@@ -2,8 +2,9 @@
 
 use blitd_protocol::image::Format;
 
-use crate::kernels::Kernels;
-use crate::view::Picture;
+use crate::kernels::yuv::Matrix;
+use crate::kernels::{FetchPairs, Kernels};
+use crate::view::{Picture, Yuv};
 
 /// Reads `out.len()` pixels of row `y` of `source` from column `x` on, as premultiplied ARGB8888 words; formats without
 /// alpha give 255 for it. What is outside the picture is not read, and leaves `out` as it was.
@@ -44,8 +45,38 @@ impl Kernels {
             Format::Rgb565 => self.rgb565,
             Format::Rgb888 => self.rgb888,
             Format::Xrgb2101010 => self.xrgb2101010,
+            // SAFETY: the caller's promise.
+            Format::Nv12 => return unsafe { pairs(self.nv12, source, (x, y), to, count, is_past_cache) },
+            // SAFETY: the caller's promise.
+            Format::Yuyv => return unsafe { pairs(self.yuyv, source, (x, y), to, count, is_past_cache) },
         };
         // SAFETY: the caller's promise.
         unsafe { fetch(source.pixel(x, y), to, count, is_past_cache) };
+    }
+}
+
+/// # Safety
+/// That of [`Kernels::fetch`], where pairs of the source's pixels share their colours.
+unsafe fn pairs(
+    fetch: FetchPairs,
+    source: &Picture<'_>,
+    (mut x, y): (i32, i32),
+    mut to: *mut u32,
+    mut count: usize,
+    is_past_cache: bool,
+) {
+    let Yuv { encoding, range, .. } = source.yuv();
+    let matrix = Matrix::of(encoding, range);
+    // SAFETY: the caller's promise; a pair whose second pixel is inside the picture is so as a whole.
+    unsafe {
+        if x % 2 == 1 && count > 0 {
+            let mut pair = [0; 2];
+            fetch(source.pair(x - 1, y), pair.as_mut_ptr(), 2, matrix, false);
+            to.write_unaligned(pair[1]);
+            (x, to, count) = (x + 1, to.add(1), count - 1);
+        }
+        if count > 0 {
+            fetch(source.pair(x, y), to, count, matrix, is_past_cache);
+        }
     }
 }

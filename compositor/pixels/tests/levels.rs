@@ -4,20 +4,21 @@
 
 use blitd_pixels::kernels::Kernels;
 use blitd_pixels::level::Level;
-use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
+use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut, Yuv};
 use blitd_protocol::image::{Format, Rectangle};
-use blitd_protocol::value::Operator;
+use blitd_protocol::value::{ColorEncoding, ColorRange, Operator};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 struct Memory {
     layout: Layout,
+    yuv: Yuv,
     bytes: Vec<u8>,
 }
 
 impl Memory {
     fn picture(&self) -> Picture<'_> {
-        Picture::new(View::from_slice(&self.bytes), self.layout).unwrap()
+        Picture::with_yuv(View::from_slice(&self.bytes), self.layout, self.yuv).unwrap()
     }
 
     /// What it is after `paint` has worked on it with the kernels of `level`.
@@ -68,12 +69,24 @@ fn bytes(length: usize) -> impl Strategy<Value = Vec<u8>> {
 
 fn memory(formats: &'static [Format]) -> impl Strategy<Value = Memory> {
     let size = prop_oneof![4 => (1u32..150, 1u32..6), 1 => (1000u32..1100, 1u32..3)];
-    (size, 0usize..70, 0usize..70, prop::sample::select(formats)).prop_flat_map(
-        |((width, height), padding, offset, format)| {
-            let row = (width * format.bytes_per_pixel()) as usize;
-            let layout = Layout { width, height, stride: row + padding, offset, format };
-            let length = offset + layout.stride * (height as usize - 1) + row;
-            bytes(length).prop_map(move |bytes| Memory { layout, bytes })
+    let means = (prop::sample::select(ColorEncoding::ALL), prop::sample::select(ColorRange::ALL));
+    let places = (0usize..70, 0usize..70, 0usize..70);
+    (size, places, prop::sample::select(formats), means).prop_flat_map(
+        |((width, height), (padding, offset, gap), format, (encoding, range))| {
+            let size = |plane| {
+                let (row, height) = format.plane_size(plane, width, height);
+                (row as usize, height as usize)
+            };
+            let end = |offset, stride, (row, height): (usize, usize)| offset + stride * (height - 1) + row;
+            let layout = Layout { width, height, stride: size(0).0 + padding, offset, format };
+            let chroma_offset = end(offset, layout.stride, size(0)) + gap;
+            let chroma_stride = size(1).0 + padding;
+            let length = match format.planes() {
+                1 => end(offset, layout.stride, size(0)),
+                _ => end(chroma_offset, chroma_stride, size(1)),
+            };
+            let yuv = Yuv { encoding, range, chroma_offset, chroma_stride };
+            bytes(length).prop_map(move |bytes| Memory { layout, yuv, bytes })
         },
     )
 }
@@ -87,7 +100,7 @@ const LAYERS: &[Format] = &[Format::Xrgb8888, Format::Argb8888];
 const WORDS: &[Format] = &[Format::Xrgb8888, Format::Argb8888, Format::Xbgr8888, Format::Abgr8888];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn draws(

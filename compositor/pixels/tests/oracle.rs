@@ -20,6 +20,16 @@ fn words(bytes: &[u8]) -> Vec<u32> {
     bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
 }
 
+const RGB: &[Format] = &[
+    Format::Xrgb8888,
+    Format::Argb8888,
+    Format::Xbgr8888,
+    Format::Abgr8888,
+    Format::Rgb565,
+    Format::Rgb888,
+    Format::Xrgb2101010,
+];
+
 /// What pixman calls a format.
 fn of_pixman(format: Format) -> c_uint {
     match format {
@@ -30,6 +40,7 @@ fn of_pixman(format: Format) -> c_uint {
         Format::Rgb565 => pixman::R5G6B5,
         Format::Rgb888 => pixman::R8G8B8,
         Format::Xrgb2101010 => pixman::X2R10G10B10,
+        Format::Nv12 | Format::Yuyv => unreachable!("yuv.rs has these"),
     }
 }
 
@@ -112,7 +123,7 @@ fn colours(words: Vec<u32>) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn over_is_that_of_pixman(
@@ -127,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn opaque_formats_with_an_opacity_are_blended_as_by_pixman(pair in pair(&Format::ALL), opacity: u8) {
+    fn opaque_formats_with_an_opacity_are_blended_as_by_pixman(pair in pair(RGB), opacity: u8) {
         prop_assume!(!is_wide(pair.format));
         let expected = colours(pair.pixman(pixman::X8R8G8B8, pixman::OVER, opacity));
         for ours in pair.ours(Format::Xrgb8888, |kernels, source, target| {
@@ -138,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_converted_as_by_pixman(pair in pair(&Format::ALL)) {
+    fn what_is_read_is_converted_as_by_pixman(pair in pair(RGB)) {
         let expected = pair.pixman(pixman::A8R8G8B8, pixman::SOURCE, 255);
         for ours in pair.ours(Format::Argb8888, |kernels, source, target| {
             kernels.draw(source, (0, 0), target, pair.whole(), Operator::Source, 255);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use blitd_pixels::blit;
-use blitd_pixels::view::{Layout, Picture, PictureMut, View};
+use blitd_pixels::view::{Layout, Picture, PictureMut, View, Yuv};
 use blitd_protocol::image::{CheckedImage, Rectangle};
 use blitd_protocol::request::{Draw, Fill, Pixels};
 use blitd_protocol::value::{Operator, Transform};
@@ -47,7 +47,7 @@ enum Source {
 
 #[derive(Debug)]
 enum Kind {
-    Draw { source: Source, layout: Layout, from: (i32, i32), opacity: u8 },
+    Draw { source: Source, layout: Layout, yuv: Yuv, from: (i32, i32), opacity: u8 },
     Fill { colour: u32 },
 }
 
@@ -92,9 +92,10 @@ impl Operation {
             region => Source::Region(Rc::clone(ids.regions.get(region)?)),
         };
         let layout = Layout::of_image(&image).ok_or_else(|| outside(&image))?;
+        let yuv = Yuv::of_image(&image, draw.encoding, draw.range).ok_or_else(|| outside(&image))?;
         let covers = !image.format().has_alpha() && draw.opacity == 255;
         let operator = if covers { Operator::Source } else { draw.operator };
-        let kind = Kind::Draw { source, layout, from, opacity: draw.opacity };
+        let kind = Kind::Draw { source, layout, yuv, from, opacity: draw.opacity };
         Ok(Self { layer: key, pixels, operator, kind })
     }
 
@@ -146,11 +147,11 @@ impl Operation {
         };
         match &self.kind {
             Kind::Fill { colour } => blit::fill(&mut target, part, *colour, self.operator),
-            Kind::Draw { source, layout, from, opacity } => {
+            Kind::Draw { source, layout, yuv, from, opacity } => {
                 let from =
                     (from.0 + part.left() - self.pixels.left(), from.1 + part.top() - self.pixels.top());
                 let mut draw = |view: View<'_>| {
-                    draw_from(view, *layout, from, &mut target, part, self.operator, *opacity)
+                    draw_from(view, (*layout, *yuv), from, &mut target, part, self.operator, *opacity)
                 };
                 match source {
                     Source::Region(region) => region.read(draw)?,
@@ -164,14 +165,14 @@ impl Operation {
 
 fn draw_from(
     view: View<'_>,
-    layout: Layout,
+    (layout, yuv): (Layout, Yuv),
     from: (i32, i32),
     target: &mut PictureMut<'_>,
     part: Rectangle,
     operator: Operator,
     opacity: u8,
 ) {
-    if let Some(picture) = Picture::new(view, layout) {
+    if let Some(picture) = Picture::with_yuv(view, layout, yuv) {
         blit::draw(&picture, from, target, part, operator, opacity);
     }
 }

@@ -195,6 +195,8 @@ impl Draw<'_> {
             },
             destination: self.destination.into(),
             image: self.image.into(),
+            encoding: self.encoding.number(),
+            range: self.range.number(),
             ..Default::default()
         }
     }

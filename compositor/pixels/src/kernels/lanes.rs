@@ -26,6 +26,12 @@ pub(super) trait Lanes: Copy {
     /// As [`load`](Self::load).
     unsafe fn load_halves(from: *const u8) -> Self;
 
+    /// Twice [`COUNT`](Self::COUNT) bytes, each in a half of a word.
+    ///
+    /// # Safety
+    /// As [`load`](Self::load).
+    unsafe fn load_bytes(from: *const u8) -> Self;
+
     /// [`COUNT`](Self::COUNT) times three bytes, the lower ones of a word each.
     ///
     /// # Safety
@@ -63,6 +69,12 @@ pub(super) trait Lanes: Copy {
     fn shift_right<const BITS: i32>(self) -> Self;
     /// Bits of each half of a word to the right; zeros follow.
     fn shift_halves_right<const BITS: i32>(self) -> Self;
+    /// Bits of each word to the right; the sign follows.
+    fn shift_right_signed<const BITS: i32>(self) -> Self;
+    /// The sums of words.
+    fn add_words(self, other: Self) -> Self;
+    /// The products of halves of words, which have signs, both of a word summed.
+    fn multiply_add_halves(self, other: Self) -> Self;
     /// The sums of halves of words.
     fn add_halves(self, other: Self) -> Self;
     /// The lower 16 bits of the products of halves of words.
@@ -76,6 +88,10 @@ pub(super) trait Lanes: Copy {
     /// The upper byte of each word, in both of its halves.
     fn alpha_in_halves(self) -> Self;
     fn swap_red_blue(self) -> Self;
+    /// Opaque pixels of channels that are words with signs, each cut to 0 to 255.
+    fn clamped(blue: Self, green: Self, red: Self) -> Self;
+    /// The first of these, the first of those, the second of these, and so on.
+    fn interleaved(self, other: Self) -> (Self, Self);
     /// Whether all bytes are 0.
     fn is_zero(self) -> bool;
 }

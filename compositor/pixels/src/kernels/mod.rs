@@ -11,7 +11,9 @@ mod samples;
 mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+pub(crate) mod yuv;
 
+use self::yuv::Matrix;
 use crate::level::Level;
 use crate::rows::Rows;
 
@@ -21,6 +23,14 @@ use crate::rows::Rows;
 /// # Safety
 /// So many pixels of the format must be readable, and so many words writable.
 pub(crate) type Fetch = unsafe fn(from: *const u8, to: *mut u32, count: usize, is_past_cache: bool);
+
+/// The same of pixels of which pairs share their colours, the first being the first of its pair. The second plane is that
+/// of the colours, where they have their own.
+///
+/// # Safety
+/// So many pixels must be readable in the planes, with all that the last one's pair shares, and so many words writable.
+pub(crate) type FetchPairs =
+    unsafe fn(planes: [*const u8; 2], to: *mut u32, count: usize, matrix: &Matrix, is_past_cache: bool);
 
 /// Lays rows of words over those that are there.
 ///
@@ -56,6 +66,8 @@ pub struct Kernels {
     pub(crate) rgb565: Fetch,
     pub(crate) rgb888: Fetch,
     pub(crate) xrgb2101010: Fetch,
+    pub(crate) nv12: FetchPairs,
+    pub(crate) yuyv: FetchPairs,
     pub(crate) multiply: Multiply,
     pub(crate) over: Over,
     pub(crate) over_with_opacity: OverWithOpacity,

@@ -2,6 +2,7 @@
 
 use super::Kernels;
 use super::samples::{Abgr8888, Argb8888, Rgb565, Rgb888, Samples, Xbgr8888, Xrgb8888, Xrgb2101010};
+use super::yuv::{Matrix, Nv12, Pairs, Yuyv};
 use crate::pixel;
 use crate::rows::Rows;
 
@@ -13,6 +14,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     rgb565: fetch::<Rgb565>,
     rgb888: fetch::<Rgb888>,
     xrgb2101010: fetch::<Xrgb2101010>,
+    nv12: fetch_pairs::<Nv12>,
+    yuyv: fetch_pairs::<Yuyv>,
     multiply,
     over,
     over_with_opacity,
@@ -27,6 +30,22 @@ pub(super) unsafe fn fetch<S: Samples>(from: *const u8, to: *mut u32, count: usi
     for index in 0..count {
         // SAFETY: the caller's promise.
         unsafe { to.add(index).write_unaligned(S::pixel(from, index)) };
+    }
+}
+
+/// # Safety
+/// That of [`FetchPairs`](super::FetchPairs).
+#[inline(always)]
+pub(super) unsafe fn fetch_pairs<P: Pairs>(
+    planes: [*const u8; 2],
+    to: *mut u32,
+    count: usize,
+    matrix: &Matrix,
+    _is_past_cache: bool,
+) {
+    for index in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(index).write_unaligned(matrix.pixel(P::pixel(planes, index))) };
     }
 }
 

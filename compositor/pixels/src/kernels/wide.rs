@@ -3,6 +3,7 @@
 use super::lanes::Lanes;
 use super::plain;
 use super::samples::Samples;
+use super::yuv::{Matrix, Pairs};
 use crate::rows::Rows;
 
 /// The two even bytes of a word, each in a half of it.
@@ -106,6 +107,45 @@ pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
             }
             plain::over_row_with_opacity(from.add(end), to.add(end), count - end, opacity);
         });
+    }
+}
+
+/// # Safety
+/// That of [`FetchPairs`](super::FetchPairs), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
+    planes: [*const u8; 2],
+    to: *mut u32,
+    count: usize,
+    matrix: &Matrix,
+    is_past_cache: bool,
+) {
+    let pair = 2 * L::COUNT;
+    // Only from an even pixel on: where that is not aligned, nothing is.
+    let aligned = if is_past_cache { to.align_offset(size_of::<L>()) } else { 0 };
+    let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
+    let start = if is_past_cache { aligned } else { 0 };
+    let end = count - (count - start) % pair;
+    let planes_at = |index: usize| [0, 1].map(|plane| planes[plane].wrapping_add(index * P::BYTES[plane]));
+    // SAFETY: the caller's promise: from the even `start` on there are whole pairs of lanes up to the even `end`.
+    unsafe {
+        plain::fetch_pairs::<P>(planes, to, start, matrix, false);
+        for index in (start..end).step_by(pair) {
+            let (lumas, chromas) = P::lanes::<L>(planes, index);
+            let (first, second) = matrix.pixels(lumas, chromas);
+            let to = to.add(index);
+            if is_past_cache {
+                for plane in planes_at(index) {
+                    L::prefetch(plane.wrapping_add(AHEAD));
+                }
+                first.stream(to);
+                second.stream(to.add(L::COUNT));
+            } else {
+                first.store(to);
+                second.store(to.add(L::COUNT));
+            }
+        }
+        plain::fetch_pairs::<P>(planes_at(end), to.add(end), count - end, matrix, false);
     }
 }
 
