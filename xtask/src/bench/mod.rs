@@ -10,7 +10,9 @@ mod crossing;
 mod draws;
 pub(crate) mod echo;
 mod flood;
+mod kernels;
 mod machine;
+pub(crate) mod pixels;
 mod placement;
 mod report;
 mod scenes;
@@ -149,6 +151,12 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
         if wanted(&format!("copy {width}x{height}")) {
             copies::measure(bench, size)?;
         }
+    }
+    if wanted("over") {
+        kernels::measure_over(bench)?;
+    }
+    if wanted("convert") {
+        kernels::measure_conversions(bench)?;
     }
     if wanted("start to first draw") {
         start::measure(bench)?;
