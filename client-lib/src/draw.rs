@@ -2,7 +2,7 @@
 
 use blitd_protocol::image::{Format, Image, Plane};
 use blitd_protocol::request::{self, FixedRectangle, Pixels};
-use blitd_protocol::value::{Filter, Operator, Transform};
+use blitd_protocol::value::{ColorEncoding, ColorRange, Filter, Operator, Transform};
 
 use crate::layer::Layer;
 
@@ -19,20 +19,44 @@ pub struct ImageView {
     pub stride: u32,
     /// Bytes from the start of the region to the first row.
     pub offset: u64,
+    /// Bytes from the start of the region to the first row of the second plane, that of the colours, where the format has
+    /// one; otherwise of no account.
+    pub chroma_offset: u64,
+    /// Bytes from the start of one row of it to the start of the next.
+    pub chroma_stride: u32,
 }
 
 impl ImageView {
-    /// An image at the start of a region, its rows without a gap.
+    /// An image at the start of a region, its rows and planes without a gap.
     pub const fn packed(width: u32, height: u32, format: Format) -> Self {
-        let stride = width.saturating_mul(format.bytes_per_pixel());
-        Self { width, height, format, stride, offset: 0 }
+        let (stride, chroma_stride) = (row(format, 0, width), row(format, 1, width));
+        Self {
+            width,
+            height,
+            format,
+            stride,
+            offset: 0,
+            chroma_offset: stride as u64 * height as u64,
+            chroma_stride,
+        }
     }
 
     /// The image as the protocol has it, in the region with this id; 0 is what the message carries.
     pub(crate) fn image(&self, region: u32) -> Image {
         let plane = Plane { region, stride: self.stride, offset: self.offset };
-        Image::linear(self.width, self.height, self.format, plane)
+        let mut image = Image::linear(self.width, self.height, self.format, plane);
+        if self.format.planes() > 1 {
+            image.plane_count = 2;
+            image.planes[1] = Plane { region, stride: self.chroma_stride, offset: self.chroma_offset };
+        }
+        image
     }
+}
+
+/// How many bytes a row of a plane takes, as far as that can be a stride.
+const fn row(format: Format, plane: usize, width: u32) -> u32 {
+    let (bytes, _) = format.plane_size(plane, width, 1);
+    if bytes > u32::MAX as u64 { u32::MAX } else { bytes as u32 }
 }
 
 /// A draw: an image, the part of it, and how that comes into a layer.
@@ -49,6 +73,8 @@ pub struct Draw {
     opacity: u8,
     transform: Transform,
     filter: Filter,
+    encoding: ColorEncoding,
+    range: ColorRange,
 }
 
 impl Draw {
@@ -63,6 +89,8 @@ impl Draw {
             opacity: u8::MAX,
             transform: Transform::Identity,
             filter: Filter::Nearest,
+            encoding: ColorEncoding::Bt601,
+            range: ColorRange::Limited,
         }
     }
 
@@ -139,6 +167,13 @@ impl Draw {
         self
     }
 
+    /// Which colours the numbers of a YUV image mean: BT.601 of limited range unless stated. The daemon refuses anything
+    /// else for RGB formats.
+    pub const fn colours(mut self, encoding: ColorEncoding, range: ColorRange) -> Self {
+        (self.encoding, self.range) = (encoding, range);
+        self
+    }
+
     /// The request for it, from the region with this id; 0 is what the message carries.
     pub(crate) fn request(&self, layer: &Layer, region: u32) -> request::Draw<'static> {
         let source = self.part.unwrap_or(FixedRectangle {
@@ -172,6 +207,8 @@ impl Draw {
                 height: height_there,
             },
             image: self.image.image(region),
+            encoding: self.encoding,
+            range: self.range,
             carried: (&[]).into(),
         }
     }

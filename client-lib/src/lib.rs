@@ -87,7 +87,8 @@ pub use blitd_protocol::image::Format;
 pub use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
 pub use blitd_protocol::request::{FixedRectangle, Pixels, Request};
 pub use blitd_protocol::value::{
-    Access, Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Token, Transform,
+    Access, Backend, Band, ClockSource, ColorEncoding, ColorRange, Filter, Mode, NotShown, Operator, Path,
+    Priority, Token, Transform,
 };
 pub use blitd_protocol::wire::{
     ClientRecord, DaemonRecord, Distribution, LayerRecord, OutputRecord, PriorityRecord,

@@ -28,7 +28,7 @@ use blitd_pixels::blit;
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::{Draw, Fill, FixedRectangle, Pixels};
-use blitd_protocol::value::{Backend, Band, Filter, Name, Operator, Transform};
+use blitd_protocol::value::{Backend, Band, ColorEncoding, ColorRange, Filter, Name, Operator, Transform};
 use fixture::turned::turned;
 use fixture::{Random, packed};
 use foldhash::HashMap;
@@ -497,6 +497,8 @@ fn random_operation(
         source: FixedRectangle::from_pixels(source[0], source[1], source[2], source[3]),
         destination,
         image: packed(0, image_width, image_height, format),
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Owned(image.iter().flat_map(|word| word.to_le_bytes()).collect()),
     };
     let opaque = if format.has_alpha() { 0 } else { 0xff00_0000 };

@@ -125,6 +125,7 @@ impl Coded for crate::image::ImageError {
             Self::UnknownFormat { .. } => ErrorCode::UnknownFormat,
             Self::UnknownModifier { .. } => ErrorCode::UnknownModifier,
             Self::PlaneCount { .. } => ErrorCode::PlaneCount,
+            Self::PlaneRegions { .. } => ErrorCode::NotSupported,
             Self::StrideTooSmall { .. } => ErrorCode::StrideTooSmall,
             Self::SizeOverflow { .. } => ErrorCode::SizeOverflow,
             Self::OutsideRegion { .. } => ErrorCode::OutsideRegion,

@@ -113,6 +113,20 @@ numbers! {
         /// A weighted mean of the four around; of all that it covers, where more than two come to one.
         Bilinear = 1,
     }
+    /// Which colours the numbers of a YUV format mean, as the kernel's plane property `COLOR_ENCODING` has it.
+    ColorEncoding: "encoding", "0 (BT.601) or 1 (BT.709); 0 for RGB formats" {
+        /// ITU-R BT.601, of standard definition.
+        Bt601 = 0,
+        /// ITU-R BT.709, of high definition.
+        Bt709 = 1,
+    }
+    /// Which range the numbers of a YUV format have, as the kernel's plane property `COLOR_RANGE` has it.
+    ColorRange: "range", "0 (limited) or 1 (full); 0 for RGB formats" {
+        /// Y from 16 to 235, Cb and Cr from 16 to 240.
+        Limited = 0,
+        /// All of them from 0 to 255.
+        Full = 1,
+    }
     /// How a source pixel meets the one that is there. Both operators are Porter and Duff's, on premultiplied
     /// pixels.
     Operator: "operator", "0 (source) or 1 (over)" {

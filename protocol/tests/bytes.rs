@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use blitd_protocol::error::{ErrorCode, MAX_ERROR_TEXT, Refusal};
 use blitd_protocol::framing::{Framing, HEADER_LENGTH, MAX_LENGTH};
-use blitd_protocol::image::{Image, MAX_PLANES, Plane};
+use blitd_protocol::image::{Format, Image, MAX_PLANES, Plane};
 use blitd_protocol::reply::{List, Receipt, Reply, Shown, Statistics, Welcome, kind};
 use blitd_protocol::request::{
     Capture, Draw, Entry, Fill, FixedRectangle, Hello, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES,
     Pixels, RegionCreate, Request, RequestKind,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Token, Transform,
+    Access, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, Memory, Mode, Name,
+    NotShown, Operator, Path, Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 use proptest::collection::vec;
@@ -66,12 +66,32 @@ fn image() -> impl Strategy<Value = Image> {
 
 fn draw() -> impl Strategy<Value = Draw<'static>> {
     let numbers = (select(Transform::ALL), select(Filter::ALL), select(Operator::ALL));
-    (any::<(u32, u8)>(), numbers, fixed(), pixels(), image(), carried()).prop_map(
-        |((layer, opacity), (transform, filter, operator), source, destination, mut image, carried)| {
+    let colours = (select(ColorEncoding::ALL), select(ColorRange::ALL));
+    let fourcc = prop_oneof![any::<u32>(), select(&Format::ALL[..]).prop_map(Format::fourcc)];
+    (any::<(u32, u8)>(), (numbers, colours), fixed(), pixels(), (image(), fourcc), carried()).prop_map(
+        |((layer, opacity), (numbers, colours), source, destination, (mut image, fourcc), carried)| {
+            let (transform, filter, operator) = numbers;
+            let (mut encoding, mut range) = colours;
+            image.fourcc = fourcc;
+            if Format::from_fourcc(fourcc).is_ok_and(|format| !format.is_yuv()) {
+                (encoding, range) = (ColorEncoding::Bt601, ColorRange::Limited);
+            }
             if !carried.is_empty() {
                 image.planes[0].region = 0;
             }
-            Draw { layer, transform, filter, operator, opacity, source, destination, image, carried }
+            Draw {
+                layer,
+                transform,
+                filter,
+                operator,
+                opacity,
+                source,
+                destination,
+                image,
+                encoding,
+                range,
+                carried,
+            }
         },
     )
 }
@@ -425,6 +445,8 @@ fn what_no_message_can_carry_is_not_encoded() {
             plane_count: 0,
             planes: Default::default(),
         },
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Owned(vec![0; MAX_CARRIED + 1]),
     };
     assert!(Request::Draw(draw.clone()).encode(1, Priority::DEFAULT, &mut out).is_err());
@@ -473,7 +495,9 @@ fn refusals_tell_the_values_received() {
         opacity: 255,
         source: FixedRectangle::default(),
         destination: Pixels::default(),
-        image: wire::Image::default().into(),
+        image: Image::linear(1, 1, Format::Xrgb8888, Plane::default()),
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Borrowed(&[]),
     });
     for (from_end, field) in [(8, "encoding"), (7, "range")] {

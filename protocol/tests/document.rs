@@ -14,8 +14,8 @@ use blitd_protocol::request::{
 };
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET};
 use blitd_protocol::value::{
-    Access, Backend, Band, CaptureSubject, ClockSource, Filter, MAX_NAME, MAX_PRIORITY, Memory, Mode,
-    NotShown, Operator, Path, Priority, StatisticsSubject, Transform,
+    Access, Backend, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, MAX_NAME,
+    MAX_PRIORITY, Memory, Mode, NotShown, Operator, Path, Priority, StatisticsSubject, Transform,
 };
 use blitd_protocol::wire::{self, LAYOUTS};
 use zerocopy::FromBytes;
@@ -187,6 +187,8 @@ fn every_value_has_its_number() {
         Access = "`access`",
         Transform = "`transform`",
         Filter = "`filter`",
+        ColorEncoding = "`encoding`",
+        ColorRange = "`range`",
         Operator = "`operator`",
         Band = "`band`",
         CaptureSubject = "`subject` in a capture",

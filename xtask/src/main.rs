@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod idle;
+mod kernels;
 mod qemu;
 mod setup;
 mod test;
@@ -39,6 +40,9 @@ enum Task {
     /// An end of a bare round trip.
     #[command(hide = true)]
     BenchEcho(bench::echo::Arguments),
+    /// Kernels that are measured.
+    #[command(hide = true)]
+    BenchPixels(bench::pixels::Arguments),
     /// A start of blitd that is measured.
     #[command(hide = true)]
     BenchStart(bench::start::Arguments),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchPixels(arguments) => bench::pixels::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchStart(arguments) => bench::start::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchGuest(arguments) => bench::guest::run_in_guest(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),

@@ -38,6 +38,24 @@ pub(crate) const GBM: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "libgbm1", "libgl1-mesa-dri"],
 };
 
+/// What kernels are held against, in tests.
+pub(crate) const PIXMAN: Tool = Tool {
+    probe: &["sh", "-c", "ls /usr/lib/*/libpixman-1.so.0"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libpixman-1-0"],
+};
+
+/// The same to build with, for measurements.
+pub(crate) const PIXMAN_HEADERS: Tool = Tool {
+    probe: &["sh", "-c", "ls /usr/include/pixman-1/pixman.h"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libpixman-1-dev"],
+};
+
+/// Sees what programs do with memory.
+pub(crate) const VALGRIND: Tool = Tool {
+    probe: &["valgrind", "--version"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "valgrind"],
+};
+
 /// A shell for guests, which needs no library.
 pub(crate) const BUSYBOX: Tool = Tool {
     probe: &["/bin/busybox", "true"],

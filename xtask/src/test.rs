@@ -1,14 +1,15 @@
 //! Everything that a change must pass.
 
 use crate::idle;
+use crate::kernels;
 use crate::qemu;
-use crate::setup::{CLIPPY, GBM, PYTHON, RUSTFMT, ensure, has};
+use crate::setup::{CLIPPY, GBM, PIXMAN, PYTHON, RUSTFMT, ensure, has};
 use crate::tools::{TaskError, cargo, run as run_command};
 use crate::vm;
 
 /// The cheap checks first, the tests last: their own summaries are the last lines.
 pub(crate) fn run() -> Result<(), TaskError> {
-    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM] {
+    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM, &PIXMAN] {
         ensure(tool)?;
     }
     run_command(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<(), TaskError> {
     )?;
     licences()?;
     idle::run(&idle::Arguments::default())?;
+    kernels::check_memory()?;
     in_guest()?;
     qemu::run(&qemu::Arguments::default())?;
     // Examples are programs that tests run.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blitd_protocol::image::{Format, Image, Plane, Rectangle};
 use blitd_protocol::request::{Capture, Draw, Fill, FixedRectangle, LayerCreate, Pixels};
-use blitd_protocol::value::{CaptureSubject, Filter, Operator, Transform};
+use blitd_protocol::value::{CaptureSubject, ColorEncoding, ColorRange, Filter, Operator, Transform};
 
 use crate::error::Error;
 use crate::inline::{self, Ranges};
@@ -272,6 +272,8 @@ impl Picture {
             source: FixedRectangle { x: 0, y: 0, width: width << 16, height: height << 16 },
             destination: Pixels { x: 0, y: 0, width, height },
             image: self.image(region),
+            encoding: ColorEncoding::Bt601,
+            range: ColorRange::Limited,
             carried: Cow::Borrowed(&[]),
         };
         self.add(Part::Draw(draw, Some(Arc::clone(backing))));

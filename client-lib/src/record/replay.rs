@@ -149,8 +149,10 @@ impl Replay<'_> {
         let [left, top, width, height] =
             [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
         let format = draw.image.check(|_| Ok::<_, Error>(u64::MAX))?.format();
-        let columns = width.min(MAX_CARRIED as u32 / format.bytes_per_pixel()).max(1);
-        let rows = (MAX_CARRIED as u32 / (columns * format.bytes_per_pixel())).max(1);
+        // Of pixels that share their colours, some beside these travel too: less than twice as many.
+        let bytes = if format.is_yuv() { 4 } else { format.bytes_per_pixel() };
+        let columns = width.min(MAX_CARRIED as u32 / bytes).max(1);
+        let rows = (MAX_CARRIED as u32 / (columns * bytes)).max(1);
         for y in (0..height).step_by(rows as usize) {
             for x in (0..width).step_by(columns as usize) {
                 let size = [columns.min(width - x), rows.min(height - y)];

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --package blitd-pixels --example scaling
 
-#[path = "../tests/pixman/mod.rs"]
+#[path = "../tests/scaling_oracle/mod.rs"]
 mod pixman;
 
 use std::time::Instant;

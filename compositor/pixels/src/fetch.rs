@@ -2,43 +2,80 @@
 
 use blitd_protocol::image::Format;
 
-use crate::pixel::{OPAQUE, from_rgb565, swap_red_blue};
-use crate::view::Picture;
+use crate::kernels::yuv::Matrix;
+use crate::kernels::{FetchPairs, Kernels};
+use crate::view::{Picture, Yuv};
 
 /// Reads `out.len()` pixels of row `y` of `source` from column `x` on, as premultiplied ARGB8888 words; formats without
 /// alpha give 255 for it. What is outside the picture is not read, and leaves `out` as it was.
 pub(crate) fn fetch_row(source: &Picture<'_>, x: i32, y: i32, out: &mut [u32]) {
-    let bounds = source.bounds();
-    if x < 0 || y < 0 || x >= bounds.right() || y >= bounds.bottom() {
-        return;
-    }
-    let count = out.len().min(x.abs_diff(bounds.right()) as usize);
-    let from = source.pixel(x, y);
-    let out = &mut out[..count];
-    // SAFETY: the row has `count` pixels from `x` on, at as many bytes as its format says.
-    unsafe {
-        match source.format() {
-            Format::Xrgb8888 => words(from, out, |word| word | OPAQUE),
-            Format::Argb8888 => words(from, out, |word| word),
-            Format::Xbgr8888 => words(from, out, |word| swap_red_blue(word) | OPAQUE),
-            Format::Abgr8888 => words(from, out, swap_red_blue),
-            Format::Rgb565 => {
-                let from = from.cast::<u16>();
-                for (index, out) in out.iter_mut().enumerate() {
-                    *out = from_rgb565(from.add(index).read_unaligned());
-                }
-            }
+    Kernels::best().fetch_row(source, x, y, out);
+}
+
+impl Kernels {
+    /// Reads `out.len()` pixels of row `y` of `source` from column `x` on, as premultiplied ARGB8888 words; formats without
+    /// alpha give 255 for it. What is outside the picture is not read, and leaves `out` as it was.
+    pub fn fetch_row(&self, source: &Picture<'_>, x: i32, y: i32, out: &mut [u32]) {
+        let bounds = source.bounds();
+        if x < 0 || y < 0 || x >= bounds.right() || y >= bounds.bottom() {
+            return;
         }
+        let count = out.len().min(x.abs_diff(bounds.right()) as usize);
+        // SAFETY: so many pixels of the row are inside the picture, and so many words in `out`.
+        unsafe { self.fetch(source, x, y, out.as_mut_ptr(), count, false) };
+    }
+
+    /// # Safety
+    /// `count` pixels of row `y` from column `x` on must be inside the picture, and as many words writable.
+    pub(crate) unsafe fn fetch(
+        &self,
+        source: &Picture<'_>,
+        x: i32,
+        y: i32,
+        to: *mut u32,
+        count: usize,
+        is_past_cache: bool,
+    ) {
+        let fetch = match source.format() {
+            Format::Xrgb8888 => self.xrgb8888,
+            Format::Argb8888 => self.argb8888,
+            Format::Xbgr8888 => self.xbgr8888,
+            Format::Abgr8888 => self.abgr8888,
+            Format::Rgb565 => self.rgb565,
+            Format::Rgb888 => self.rgb888,
+            Format::Xrgb2101010 => self.xrgb2101010,
+            // SAFETY: the caller's promise.
+            Format::Nv12 => return unsafe { pairs(self.nv12, source, (x, y), to, count, is_past_cache) },
+            // SAFETY: the caller's promise.
+            Format::Yuyv => return unsafe { pairs(self.yuyv, source, (x, y), to, count, is_past_cache) },
+        };
+        // SAFETY: the caller's promise.
+        unsafe { fetch(source.pixel(x, y), to, count, is_past_cache) };
     }
 }
 
 /// # Safety
-/// As many words as `out` has must be readable.
-#[inline(always)]
-unsafe fn words(from: *const u8, out: &mut [u32], convert: impl Fn(u32) -> u32) {
-    let from = from.cast::<u32>();
-    for (index, out) in out.iter_mut().enumerate() {
-        // SAFETY: the caller's promise.
-        *out = convert(unsafe { from.add(index).read_unaligned() });
+/// That of [`Kernels::fetch`], where pairs of the source's pixels share their colours.
+unsafe fn pairs(
+    fetch: FetchPairs,
+    source: &Picture<'_>,
+    (mut x, y): (i32, i32),
+    mut to: *mut u32,
+    mut count: usize,
+    is_past_cache: bool,
+) {
+    let Yuv { encoding, range, .. } = source.yuv();
+    let matrix = Matrix::of(encoding, range);
+    // SAFETY: the caller's promise; a pair whose second pixel is inside the picture is so as a whole.
+    unsafe {
+        if x % 2 == 1 && count > 0 {
+            let mut pair = [0; 2];
+            fetch(source.pair(x - 1, y), pair.as_mut_ptr(), 2, matrix, false);
+            to.write_unaligned(pair[1]);
+            (x, to, count) = (x + 1, to.add(1), count - 1);
+        }
+        if count > 0 {
+            fetch(source.pair(x, y), to, count, matrix, is_past_cache);
+        }
     }
 }

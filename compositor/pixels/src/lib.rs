@@ -4,6 +4,8 @@
 //!   behind `&` or `&mut`; it is behind these.
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//! - `fetch`: pixels of any format as words to work on.
+//! - [`kernels`]: what happens to rows, once for each [`level`] of processors.
 //! - `rows`: rows of bytes from one place to another, through the cache or past it.
 //! - [`level`]: which instructions the kernels use.
 //! - `fetch`: pixels of any format as words.
@@ -11,8 +13,7 @@
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
 //! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
-//! Kernels are plain loops, which the compiler turns into SSE2 (the least that x86-64 has): a copy runs at the
-//! speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
+//! A copy runs at the speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -21,6 +22,7 @@ compile_error!("DRM formats are little-endian words, and so are the words that t
 
 pub mod blit;
 mod fetch;
+pub mod kernels;
 pub mod level;
 pub mod pixel;
 mod rows;

@@ -51,7 +51,7 @@ pub fn turned(rectangle: Rectangle, size: (u32, u32), transform: Transform) -> R
 /// `to`. Targets are written row by row and never read, so that they may be uncached; a source is best a tile that the
 /// cache holds, since it is read by columns where the turn is a quarter.
 pub fn turn(source: &Picture<'_>, transform: Transform, target: &mut PictureMut<'_>, to: (i32, i32)) {
-    if source.format().bytes_per_pixel() != 4 || target.format().bytes_per_pixel() != 4 {
+    if !source.format().is_rgb8888() || !target.format().is_rgb8888() {
         return;
     }
     let bounds = source.bounds();

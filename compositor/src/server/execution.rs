@@ -128,7 +128,6 @@ impl Server {
         let is_more_urgent = urgency > if presses { before.max(USUAL) } else { before };
         if is_composing && (turn.is_none() || (self.frame_slices > 0 && !is_more_urgent)) {
             self.frame_slices = self.frame_slices.saturating_sub(1);
-            self.rooms.slice = if is_alone { SLICE_ALONE } else { SLICE };
             self.frame_slice();
             return true;
         }

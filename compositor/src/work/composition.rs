@@ -365,7 +365,7 @@ fn captured(
             wanted_height: source.height(),
         });
     }
-    if image.format().bytes_per_pixel() != 4 {
+    if !image.format().is_rgb8888() {
         return Err(WorkError::CaptureFormat { format: image.format() });
     }
     let region = Rc::clone(ids.regions.get(image.plane().region)?);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use blitd_pixels::blit;
 use blitd_pixels::sample::Scaling;
-use blitd_pixels::view::{Layout, Picture, View};
+use blitd_pixels::view::{Layout, Picture, View, Yuv};
 use blitd_protocol::image::{CheckedImage, Rectangle};
 use blitd_protocol::request::{Draw, Fill, FixedRectangle, Pixels};
 use blitd_protocol::value::Operator;
@@ -49,7 +49,7 @@ enum Source {
 
 #[derive(Debug)]
 enum Kind {
-    Draw { source: Source, layout: Layout, scaling: Scaling, opacity: u8 },
+    Draw { source: Source, layout: Layout, yuv: Yuv, scaling: Scaling, opacity: u8 },
     Fill { colour: u32 },
 }
 
@@ -89,9 +89,10 @@ impl Operation {
             region => Source::Region(Rc::clone(ids.regions.get(region)?)),
         };
         let layout = Layout::of_image(&image).ok_or_else(|| outside(&image))?;
+        let yuv = Yuv::of_image(&image, draw.encoding, draw.range).ok_or_else(|| outside(&image))?;
         let covers = !image.format().has_alpha() && draw.opacity == 255;
         let operator = if covers { Operator::Source } else { draw.operator };
-        let kind = Kind::Draw { source, layout, scaling, opacity: draw.opacity };
+        let kind = Kind::Draw { source, layout, yuv, scaling, opacity: draw.opacity };
         Ok(Self { layer: key, pixels, operator, kind })
     }
 
@@ -191,9 +192,9 @@ impl Operation {
         };
         match &self.kind {
             Kind::Fill { colour } => blit::fill(&mut target, part, *colour, self.operator),
-            Kind::Draw { source, layout, scaling, opacity } => {
+            Kind::Draw { source, layout, yuv, scaling, opacity } => {
                 let mut draw = |view: View<'_>| {
-                    if let Some(picture) = Picture::new(view, *layout) {
+                    if let Some(picture) = Picture::with_yuv(view, *layout, *yuv) {
                         scaling.draw(&picture, &mut target, part, self.operator, *opacity);
                     }
                 };

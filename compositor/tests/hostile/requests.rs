@@ -66,6 +66,12 @@ fn image() -> Image {
     packed(1, 8, 8, Format::Xrgb8888)
 }
 
+/// 8x8 pixels in the region's first bytes, and their colours elsewhere.
+fn of_two_planes(image: &mut Image, chroma: Plane) {
+    (image.fourcc, image.plane_count) = (Format::Nv12.fourcc(), 2);
+    (image.planes[0].stride, image.planes[1]) = (8, chroma);
+}
+
 fn images(stand: &mut Stand) {
     let mut client = prepared(stand);
     let with = |change: fn(&mut Image)| {
@@ -79,13 +85,30 @@ fn images(stand: &mut Stand) {
         (ErrorCode::BadSize, with(|image| image.width = 32768)),
         (ErrorCode::BadSize, with(|image| image.height = u32::MAX)),
         (ErrorCode::UnknownFormat, with(|image| image.fourcc = 0)),
-        (ErrorCode::UnknownFormat, with(|image| image.fourcc = u32::from_le_bytes(*b"NV12"))),
+        (ErrorCode::UnknownFormat, with(|image| image.fourcc = u32::from_le_bytes(*b"NV21"))),
         (ErrorCode::UnknownFormat, with(|image| image.fourcc |= 0x8000_0000)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = 1)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = 0x00ff_ffff_ffff_ffff)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = u64::MAX)),
         (ErrorCode::PlaneCount, with(|image| (image.plane_count, image.planes) = (0, Default::default()))),
         (ErrorCode::PlaneCount, with(|image| image.plane_count = 2)),
+        (ErrorCode::PlaneCount, with(|image| image.fourcc = Format::Nv12.fourcc())),
+        (
+            ErrorCode::StrideTooSmall,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 7, offset: 0 })),
+        ),
+        (
+            ErrorCode::NotSupported,
+            with(|image| of_two_planes(image, Plane { region: 2, stride: 8, offset: 0 })),
+        ),
+        (
+            ErrorCode::OutsideRegion,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 8, offset: 4065 })),
+        ),
+        (
+            ErrorCode::SizeOverflow,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 8, offset: u64::MAX })),
+        ),
         (ErrorCode::PlaneCount, with(|image| image.plane_count = u32::MAX)),
         (ErrorCode::BadValue, with(|image| image.planes[1].region = 1)),
         (ErrorCode::BadValue, with(|image| image.planes[3].offset = 1 << 63)),

@@ -10,10 +10,10 @@ use super::{
     MAX_ENTRIES, Pixels, RegionCreate, Request, RequestKind, VERSION, change,
 };
 use crate::error::{Coded, ErrorCode, Refusal};
-use crate::image::{Image, MAX_PLANES, Plane};
+use crate::image::{Format, Image, MAX_PLANES, Plane};
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, Priority, StatisticsSubject, Token,
-    Transform, ValueError,
+    Access, Band, CaptureSubject, ColorEncoding, ColorRange, Filter, Memory, Name, Operator, Priority,
+    StatisticsSubject, Token, Transform, ValueError,
 };
 use crate::wire;
 
@@ -183,8 +183,9 @@ fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
         return Err(ValueError::Number { field: "region", value: first.region.get().into(), takes }.into());
     }
     zero("draw", &wire.reserved)?;
+    let is_rgb = Format::from_fourcc(wire.image.fourcc.get()).is_ok_and(|format| !format.is_yuv());
     for (field, value) in [("encoding", wire.encoding), ("range", wire.range)] {
-        if value != 0 {
+        if value != 0 && is_rgb {
             let takes = "0, since RGB formats have none";
             return Err(ValueError::Number { field, value: value.into(), takes }.into());
         }
@@ -198,6 +199,8 @@ fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
         source: wire.source.into(),
         destination: wire.destination.into(),
         image: image(wire.image)?,
+        encoding: ColorEncoding::from_number(wire.encoding)?,
+        range: ColorRange::from_number(wire.range)?,
         carried: carried(RequestKind::Draw, rest)?,
     })
 }

@@ -194,6 +194,8 @@ impl Draw<'_> {
             source: self.source.into(),
             destination: self.destination.into(),
             image: self.image.into(),
+            encoding: self.encoding.number(),
+            range: self.range.number(),
             ..Default::default()
         }
     }

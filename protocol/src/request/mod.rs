@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::image::Image;
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, StatisticsSubject, Token, Transform,
+    Access, Band, CaptureSubject, ColorEncoding, ColorRange, Filter, Memory, Name, Operator,
+    StatisticsSubject, Token, Transform,
 };
 
 mod decode;
@@ -178,6 +179,10 @@ pub struct Draw<'a> {
     pub destination: Pixels,
     /// The pixels. A plane whose region is 0 is in `carried`.
     pub image: Image,
+    /// Which colours they mean, where the format is YUV; otherwise the first.
+    pub encoding: ColorEncoding,
+    /// Which range they have, where the format is YUV; otherwise the first.
+    pub range: ColorRange,
     /// Pixels that the message itself carries.
     pub carried: Cow<'a, [u8]>,
 }

@@ -11,8 +11,8 @@ use blitd_protocol::request::{
     Request,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Token, Transform,
+    Access, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, Memory, Mode, Name,
+    NotShown, Operator, Path, Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 
@@ -48,6 +48,8 @@ fn draw() -> Draw<'static> {
         source: FixedRectangle::from_pixels(0, 0, 256, 256),
         destination: Pixels { x: 16, y: -8, width: 256, height: 256 },
         image: Image::linear(256, 256, Format::Xrgb8888, Plane { region: 7, stride: 1024, offset: 0 }),
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Borrowed(&[]),
     }
 }

@@ -177,9 +177,12 @@ impl Client {
                 let Receipt { started, finished, .. } = connection.draw(layer, region, &draw)?;
                 Ok(Some(finished - started))
             }),
-            Scene::Copy | Scene::Stream | Scene::CopyOne | Scene::StreamOne => {
-                Err(TaskError::Expected("blitd's client copies nothing".into()))
-            }
+            Scene::Over
+            | Scene::Convert
+            | Scene::Copy
+            | Scene::Stream
+            | Scene::CopyOne
+            | Scene::StreamOne => Err(TaskError::Expected("blitd's client copies nothing".into())),
             Scene::Batch => {
                 let entries: Vec<_> =
                     (0..BATCH).map(|index| BatchEntry::Draw(layer, place(image, index))).collect();

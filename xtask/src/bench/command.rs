@@ -20,6 +20,10 @@ pub(super) enum Scene {
     CopyOne,
     /// The same by stores that pass the cache; of copies.c only.
     StreamOne,
+    /// Blends; of pixels.rs and pixman.c only.
+    Over,
+    /// Converts; of pixels.rs only.
+    Convert,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -33,7 +37,7 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 12] = [
+    const ALL: [(&str, Self); 14] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
@@ -41,6 +45,8 @@ impl Scene {
         ("stream", Self::Stream),
         ("copy-one", Self::CopyOne),
         ("stream-one", Self::StreamOne),
+        ("over", Self::Over),
+        ("convert", Self::Convert),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),

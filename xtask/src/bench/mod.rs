@@ -12,7 +12,9 @@ pub(crate) mod echo;
 mod flood;
 mod glass;
 pub(crate) mod guest;
+mod kernels;
 mod machine;
+pub(crate) mod pixels;
 mod placement;
 mod report;
 mod scenes;
@@ -154,6 +156,12 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
     }
     if wanted("frame 1920x1080 on a card") {
         glass::measure(bench)?;
+    }
+    if wanted("over") {
+        kernels::measure_over(bench)?;
+    }
+    if wanted("convert") {
+        kernels::measure_conversions(bench)?;
     }
     if wanted("start to first draw") {
         start::measure(bench)?;

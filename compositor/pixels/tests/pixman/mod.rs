@@ -1,150 +1,127 @@
-//! libpixman, the outside oracle: loaded when a test runs, so that nothing else needs it. Debian has it as libpixman-1-0.
+//! libpixman, which others draw with: an oracle from outside.
+//!
+//! The library is loaded when a test runs, so that nothing has to be there to build. On Debian it is libpixman-1-0.
 
-#![allow(dead_code, reason = "each test takes what it needs of it")]
+#![allow(dead_code, reason = "each test takes what it needs")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
+use std::ptr::null_mut;
+use std::sync::LazyLock;
 
-use blitd_protocol::image::{Format, Rectangle};
-use blitd_protocol::value::{Filter, Operator};
 use libloading::Library;
 
-/// The numbers of `pixman_format_code_t`, in pixman.h.
-fn code(format: Format) -> u32 {
-    match format {
-        Format::Xrgb8888 => 0x2002_0888,
-        Format::Argb8888 => 0x2002_8888,
-        Format::Xbgr8888 => 0x2003_0888,
-        Format::Abgr8888 => 0x2003_8888,
-        Format::Rgb565 => 0x1002_0565,
-    }
+/// `PIXMAN_OP_SRC` of pixman.h.
+pub(crate) const SOURCE: c_uint = 1;
+
+/// `PIXMAN_OP_OVER` of pixman.h.
+pub(crate) const OVER: c_uint = 3;
+
+/// `PIXMAN_FORMAT` of pixman.h: bits of a pixel, the order of its channels, and how many bits each has.
+const fn format(bits: u32, order: u32, alpha: u32, red: u32, green: u32, blue: u32) -> c_uint {
+    bits << 24 | order << 16 | alpha << 12 | red << 8 | green << 4 | blue
 }
 
-type CreateBits = unsafe extern "C" fn(u32, c_int, c_int, *mut u32, c_int) -> *mut c_void;
-type SetTransform = unsafe extern "C" fn(*mut c_void, *const [[i32; 3]; 3]) -> c_int;
-type SetFilter = unsafe extern "C" fn(*mut c_void, c_int, *const i32, c_int) -> c_int;
+/// `PIXMAN_TYPE_ARGB` and `PIXMAN_TYPE_ABGR` of pixman.h.
+const ARGB: u32 = 2;
+const ABGR: u32 = 3;
+
+pub(crate) const A8R8G8B8: c_uint = format(32, ARGB, 8, 8, 8, 8);
+pub(crate) const X8R8G8B8: c_uint = format(32, ARGB, 0, 8, 8, 8);
+pub(crate) const A8B8G8R8: c_uint = format(32, ABGR, 8, 8, 8, 8);
+pub(crate) const X8B8G8R8: c_uint = format(32, ABGR, 0, 8, 8, 8);
+pub(crate) const R5G6B5: c_uint = format(16, ARGB, 0, 5, 6, 5);
+pub(crate) const R8G8B8: c_uint = format(24, ARGB, 0, 8, 8, 8);
+pub(crate) const X2R10G10B10: c_uint = format(32, ARGB, 0, 10, 10, 10);
+
+/// `pixman_color_t`.
+#[repr(C)]
+struct Colour {
+    red: u16,
+    green: u16,
+    blue: u16,
+    alpha: u16,
+}
+
+type CreateBits = unsafe extern "C" fn(c_uint, c_int, c_int, *mut u32, c_int) -> *mut c_void;
+type CreateSolidFill = unsafe extern "C" fn(*const Colour) -> *mut c_void;
+type Unref = unsafe extern "C" fn(*mut c_void) -> c_int;
+#[rustfmt::skip]
 type Composite = unsafe extern "C" fn(
-    c_int,
-    *mut c_void,
-    *mut c_void,
-    *mut c_void,
-    i32,
-    i32,
-    i32,
-    i32,
-    i32,
-    i32,
-    i32,
-    i32,
+    c_uint, *mut c_void, *mut c_void, *mut c_void,
+    c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int,
 );
 
-/// The library.
-pub(crate) struct Pixman(Library);
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    // SAFETY: the library does nothing when it is loaded but look at the processor.
+    unsafe { Library::new("libpixman-1.so.0") }
+        .unwrap_or_else(|error| panic!("{error}: please run: apt-get install -y libpixman-1-0"))
+});
 
-/// A picture of it. Its memory is its maker's, who keeps it.
-pub(crate) struct Image<'a> {
-    pixman: &'a Pixman,
-    image: *mut c_void,
+/// # Safety
+/// `T` must be the function's type.
+unsafe fn function<T: Copy>(name: &[u8]) -> T {
+    // SAFETY: the caller's promise. The library stays loaded.
+    *unsafe { LIBRARY.get::<T>(name) }.unwrap()
 }
 
-impl Pixman {
-    pub(crate) fn load() -> Self {
-        // SAFETY: what it runs when it is loaded has no conditions.
-        Self(unsafe { Library::new("libpixman-1.so.0") }.expect("libpixman-1-0 is there: apt-get install it"))
-    }
+/// An image. Rows begin at multiples of 4 bytes.
+pub(crate) struct Image<'a> {
+    raw: *mut c_void,
+    life: std::marker::PhantomData<&'a mut [u32]>,
+}
 
-    /// A function of the library.
-    ///
-    /// # Safety
-    /// `F` must be the function's type.
-    unsafe fn function<F: Copy>(&self, name: &str) -> F {
-        // SAFETY: the caller's promise.
-        unsafe { *self.0.get::<F>(name).unwrap() }
-    }
-
-    /// The words as a picture; `stride` in bytes, a multiple of 4.
-    pub(crate) fn image<'a>(
-        &'a self,
-        format: Format,
-        size: (u32, u32),
-        words: &'a mut [u32],
-        stride: usize,
-    ) -> Image<'a> {
-        assert!(stride.is_multiple_of(4) && words.len() * 4 >= stride * size.1 as usize);
-        // SAFETY: as pixman.h has it; the memory is there for as long as the image.
-        let image = unsafe {
-            let create: CreateBits = self.function("pixman_image_create_bits");
-            create(code(format), size.0 as c_int, size.1 as c_int, words.as_mut_ptr(), stride as c_int)
+impl<'a> Image<'a> {
+    /// One whose rows of `stride` words are in `words`.
+    pub(crate) fn new(format: c_uint, width: u32, height: u32, stride: usize, words: &'a mut [u32]) -> Self {
+        assert!(stride * height as usize <= words.len());
+        assert!(width * (format >> 24) <= stride as u32 * 32);
+        // SAFETY: the type is that of pixman.h. All rows are in `words`, which the image borrows.
+        let raw = unsafe {
+            let create: CreateBits = function(b"pixman_image_create_bits");
+            create(format, width as c_int, height as c_int, words.as_mut_ptr(), stride as c_int * 4)
         };
-        assert!(!image.is_null());
-        Image { pixman: self, image }
+        assert!(!raw.is_null());
+        Self { raw, life: std::marker::PhantomData }
     }
 
-    /// Draws the part of `source`, after its transform, that begins at `from` into a rectangle of `target`.
+    /// A mask that lets `opacity` through everywhere.
+    pub(crate) fn opacity(opacity: u8) -> Self {
+        let colour = Colour { red: 0, green: 0, blue: 0, alpha: u16::from(opacity) * 0x101 };
+        // SAFETY: the type is that of pixman.h; the colour is copied.
+        let raw = unsafe {
+            let create: CreateSolidFill = function(b"pixman_image_create_solid_fill");
+            create(&raw const colour)
+        };
+        assert!(!raw.is_null());
+        Self { raw, life: std::marker::PhantomData }
+    }
+
+    /// Composites the top left `width` times `height` pixels of `source`, masked, on those of this image.
     pub(crate) fn composite(
-        &self,
-        operator: Operator,
+        &mut self,
+        operator: c_uint,
         source: &Image<'_>,
         mask: Option<&Image<'_>>,
-        target: &Image<'_>,
-        from: (i32, i32),
-        to: Rectangle,
+        (width, height): (u32, u32),
     ) {
-        let operator = match operator {
-            Operator::Source => 1,
-            Operator::Over => 3,
-        };
-        let mask = mask.map_or(std::ptr::null_mut(), |mask| mask.image);
-        let (width, height) = (to.width() as i32, to.height() as i32);
-        // SAFETY: as pixman.h has it; the images are alive.
+        let mask = mask.map_or(null_mut(), |mask| mask.raw);
+        // SAFETY: the type is that of pixman.h, all images are alive, and what leaves them is clipped there.
         unsafe {
-            let composite: Composite = self.function("pixman_image_composite32");
+            let composite: Composite = function(b"pixman_image_composite32");
+            #[rustfmt::skip]
             composite(
-                operator,
-                source.image,
-                mask,
-                target.image,
-                from.0,
-                from.1,
-                0,
-                0,
-                to.left(),
-                to.top(),
-                width,
-                height,
+                operator, source.raw, mask, self.raw, 0, 0, 0, 0, 0, 0, width as c_int, height as c_int,
             );
-        }
-    }
-}
-
-impl Image<'_> {
-    /// Samples it so: the source's position, in 16.16, of a target's is the matrix times that; beyond its edges, its
-    /// outermost pixels go on.
-    pub(crate) fn sample(&self, matrix: [[i32; 3]; 3], filter: Filter) {
-        let filter = match filter {
-            Filter::Nearest => 3,
-            Filter::Bilinear => 4,
-        };
-        // SAFETY: as pixman.h has it; the image is alive, and the matrix is copied.
-        unsafe {
-            let set: SetTransform = self.pixman.function("pixman_image_set_transform");
-            assert_eq!(set(self.image, &matrix), 1);
-            let set: SetFilter = self.pixman.function("pixman_image_set_filter");
-            assert_eq!(set(self.image, filter, std::ptr::null(), 0), 1);
-            let set: unsafe extern "C" fn(*mut c_void, c_int) =
-                self.pixman.function("pixman_image_set_repeat");
-            // PIXMAN_REPEAT_PAD
-            set(self.image, 2);
         }
     }
 }
 
 impl Drop for Image<'_> {
     fn drop(&mut self) {
-        // SAFETY: as pixman.h has it; nobody else has the image.
+        // SAFETY: the type is that of pixman.h; nobody else has this image.
         unsafe {
-            let unref: unsafe extern "C" fn(*mut c_void) -> c_int =
-                self.pixman.function("pixman_image_unref");
-            unref(self.image);
+            let unref: Unref = function(b"pixman_image_unref");
+            unref(self.raw);
         }
     }
 }
