@@ -40,6 +40,12 @@ unsafe fn words<L: Lanes>(from: *const u8, index: usize) -> L {
     unsafe { L::load(from.cast::<u32>().add(index)) }
 }
 
+/// A function, since a closure that is called more than once may stay a function without the processor's features.
+#[inline(always)]
+fn part<L: Lanes>(words: L, mask: u32) -> L {
+    words.and(words.like(mask))
+}
+
 macro_rules! of_words {
     ($($name:ident: $pixel:expr, $lanes:expr;)*) => {$(
         pub(super) struct $name;
@@ -88,10 +94,11 @@ impl Samples for Rgb565 {
     unsafe fn lanes<L: Lanes>(from: *const u8, index: usize) -> L {
         // SAFETY: the caller's promise.
         let halves = unsafe { L::load_halves(from.add(index * 2)) };
-        let part = |word: L, mask| word.and(word.like(mask));
-        let red = part(halves.shift_left::<8>(), 0x00f8_0000).or(part(halves.shift_left::<3>(), 0x0007_0000));
-        let green = part(halves.shift_left::<5>(), 0xfc00).or(part(halves.shift_right::<1>(), 0x0300));
-        let blue = part(halves.shift_left::<3>(), 0xf8).or(part(halves.shift_right::<2>(), 0x07));
+        let red = part::<L>(halves.shift_left::<8>(), 0x00f8_0000)
+            .or(part::<L>(halves.shift_left::<3>(), 0x0007_0000));
+        let green =
+            part::<L>(halves.shift_left::<5>(), 0xfc00).or(part::<L>(halves.shift_right::<1>(), 0x0300));
+        let blue = part::<L>(halves.shift_left::<3>(), 0xf8).or(part::<L>(halves.shift_right::<2>(), 0x07));
         red.or(green).or(blue).or(halves.like(OPAQUE))
     }
 }

@@ -89,23 +89,33 @@ impl Matrix {
     /// The same of pairs of pixels: in each word of `lumas` there are two Y, in each of `chromas` Cb and Cr, all in halves.
     #[inline(always)]
     pub(super) fn pixels<L: Lanes>(&self, lumas: L, chromas: L) -> (L, L) {
-        let halves = |low: i16, high: i16| {
-            lumas.like(u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16)
-        };
-        let part = |of_cb, of_cr, more: i32| {
-            chromas.multiply_add_halves(halves(of_cb, of_cr)).add_words(chromas.like(more.cast_unsigned()))
-        };
-        let red = part(0, self.red_of_cr, self.red);
-        let green = part(self.green_of_cb, self.green_of_cr, self.green);
-        let blue = part(self.blue_of_cb, 0, self.blue);
-        let words = |luma: L| {
-            let channel = |part: L| luma.add_words(part).shift_right_signed::<FRACTION>();
-            L::clamped(channel(blue), channel(green), channel(red))
-        };
-        let left = words(lumas.multiply_add_halves(halves(self.luma, 0)));
-        let right = words(lumas.multiply_add_halves(halves(0, self.luma)));
+        // Functions, since a closure that is called more than once may stay a function without the processor's features.
+        let red = part(chromas, [0, self.red_of_cr], self.red);
+        let green = part(chromas, [self.green_of_cb, self.green_of_cr], self.green);
+        let blue = part(chromas, [self.blue_of_cb, 0], self.blue);
+        let left = lumas.multiply_add_halves(halves(lumas, [self.luma, 0]));
+        let right = lumas.multiply_add_halves(halves(lumas, [0, self.luma]));
+        let left = L::clamped(channel(left, blue), channel(left, green), channel(left, red));
+        let right = L::clamped(channel(right, blue), channel(right, green), channel(right, red));
         left.interleaved(right)
     }
+}
+
+/// The same factors in each word.
+#[inline(always)]
+fn halves<L: Lanes>(like: L, [low, high]: [i16; 2]) -> L {
+    like.like(u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16)
+}
+
+/// What Cb and Cr make of a channel, and what is added.
+#[inline(always)]
+fn part<L: Lanes>(chromas: L, factors: [i16; 2], more: i32) -> L {
+    chromas.multiply_add_halves(halves(chromas, factors)).add_words(chromas.like(more.cast_unsigned()))
+}
+
+#[inline(always)]
+fn channel<L: Lanes>(luma: L, part: L) -> L {
+    luma.add_words(part).shift_right_signed::<FRACTION>()
 }
 
 /// A row of pixels, pairs of which share their colour.
