@@ -16,6 +16,10 @@ use crate::scene::{MOST_RECTANGLES, OutputId, Placed};
 use crate::work::composition::{Composition, Turn};
 use crate::work::compositions::CompositionId;
 
+/// So many more stale pixels make a difference for when a frame has to begin: composing them takes some 10 µs. A client that
+/// draws small things tens of thousands of times a second is not to have the frame planned anew each time.
+const WEIGHTY: u64 = 16 * 1024;
+
 /// What does not change while an output is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
@@ -79,8 +83,8 @@ pub struct Output {
     last_flip: Flip,
     frames: u64,
     composed: u64,
-    /// The generation whose cost the clock has been told for the next frame; 0 is none.
-    weighed_generation: u64,
+    /// How many stale pixels the clock has been told the cost of, for the next frame.
+    weighed: Option<u64>,
     /// What composing the frame under way costs, in bytes of slices.
     cost: u64,
     /// When it began, and how long requests have held it up since, in nanoseconds.
@@ -113,7 +117,7 @@ impl Output {
             last_flip: Flip { sequence: 0, time: now, is_hardware: false },
             frames: 0,
             composed: 0,
-            weighed_generation: 0,
+            weighed: None,
             cost: 0,
             began: 0,
             held_up: 0,
@@ -170,7 +174,7 @@ impl Output {
     pub fn set_off(&mut self, is_off: bool) -> Option<CompositionId> {
         self.is_off = is_off;
         self.clock.reset();
-        self.weighed_generation = 0;
+        self.weighed = None;
         self.frame_generation = self.shown_generation;
         self.on_glass.stale = self.bounds().into();
         self.back.stale = self.bounds().into();
@@ -182,9 +186,10 @@ impl Output {
         !self.is_off && self.generation > self.frame_generation
     }
 
-    /// Whether the clock has to be told what the next frame costs.
+    /// Whether the clock has to be told what the next frame costs: for the first time, or since that has become more.
     pub fn is_to_be_weighed(&self, now: u64) -> bool {
-        self.wants_frame() && self.weighed_generation != self.generation && self.clock.is_idle(now)
+        let grows = |weighed: u64| self.back.stale.pixels() >= weighed + WEIGHTY;
+        self.wants_frame() && self.weighed.is_none_or(grows) && self.clock.is_idle(now)
     }
 
     /// Whether the clock has seen no vblank for too long to know when the next one will be.
@@ -199,7 +204,7 @@ impl Output {
 
     /// Tells the clock what the next frame costs as things are.
     pub fn weigh(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
-        self.weighed_generation = self.generation;
+        self.weighed = Some(self.back.stale.pixels());
         let stale = self.to_compose(&snapshot);
         let cost = self.composition(snapshot, stale).cost();
         self.clock.aim(now, cost);
@@ -245,7 +250,7 @@ impl Output {
     /// The frame has begun, under this number.
     pub fn begin(&mut self, composition: CompositionId, now: u64) {
         self.clock.begin();
-        self.weighed_generation = 0;
+        self.weighed = None;
         (self.began, self.held_up) = (now, 0);
         self.composing = Some(composition);
     }
@@ -286,7 +291,7 @@ impl Output {
     /// The display has refused the frame: it is tried again after a while.
     pub fn refused(&mut self, now: u64) {
         self.clock.refused(now);
-        self.weighed_generation = 0;
+        self.weighed = None;
         self.frame_generation = self.shown_generation;
         self.back.stale = self.bounds().into();
         self.changed = self.bounds().into();

@@ -298,13 +298,11 @@ impl Daemon {
         };
         let is_rare = server.hear(longest)?;
         let mut now = server.rooms.clock.now();
-        if is_rare {
-            if server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
-                self.looked_around = now;
-                self.event_loop.dispatch(Some(Duration::ZERO), server)?;
-                // It may have taken long: a card has been opened, or a mode set.
-                now = server.rooms.clock.now();
-            }
+        if is_rare && (server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND) {
+            self.looked_around = now;
+            self.event_loop.dispatch(Some(Duration::ZERO), server)?;
+            // It may have taken long: a card has been opened, or a mode set.
+            now = server.rooms.clock.now();
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);

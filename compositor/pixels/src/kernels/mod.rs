@@ -1,8 +1,8 @@
 //! Kernels: what is done to rows of pixels, once for each [`Level`].
 //!
 //! A level is a table of functions. The one of [`Level::Plain`] is the definition: a pixel at a time, as
-//! [`pixel`](crate::pixel) and [`Samples`](samples::Samples) say. The others agree with it to the bit. They are written
-//! once, in `wide`, over [`Lanes`](lanes::Lanes), which `x86` implements for SSE4.1 and for AVX2; for another
+//! [`pixel`](crate::pixel) and `samples` say. The others agree with it to the bit. They are written
+//! once, in `wide`, over `lanes::Lanes`, which `x86` implements for SSE4.1 and for AVX2; for another
 //! architecture there is a file beside that one.
 
 mod lanes;
