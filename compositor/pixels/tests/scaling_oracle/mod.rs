@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test takes what it needs of it")]
 
 use std::ffi::{c_int, c_void};
+use std::sync::LazyLock;
 
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::{Filter, Operator};
@@ -49,9 +50,16 @@ pub(crate) struct Image<'a> {
 }
 
 impl Pixman {
-    pub(crate) fn load() -> Self {
-        // SAFETY: what it runs when it is loaded has no conditions.
-        Self(unsafe { Library::new("libpixman-1.so.0") }.expect("libpixman-1-0 is there: apt-get install it"))
+    /// It stays loaded: what it keeps for each thread would be lost with it.
+    pub(crate) fn load() -> &'static Self {
+        static PIXMAN: LazyLock<Pixman> = LazyLock::new(|| {
+            // SAFETY: what it runs when it is loaded has no conditions.
+            Pixman(
+                unsafe { Library::new("libpixman-1.so.0") }
+                    .expect("libpixman-1-0 is there: apt-get install it"),
+            )
+        });
+        &PIXMAN
     }
 
     /// A function of the library.
