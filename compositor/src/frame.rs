@@ -42,9 +42,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scene::LayerKey;
 
     fn placed() -> impl Strategy<Value = Placed<u32>> {
         (-4i32..14, -4i32..14, 1u32..10, 1u32..10, any::<bool>()).prop_map(|(x, y, w, h, is_opaque)| Placed {
+            layer: LayerKey::default(),
             storage: 0,
             place: Rectangle::new(x, y, w, h).unwrap(),
             opacity: 255,

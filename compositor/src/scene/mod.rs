@@ -13,8 +13,8 @@ use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Name;
 use foldhash::HashMap;
 
-/// A layer's number, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A layer's number, never used twice; the default is nobody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(u64);
 
 /// An output's number, as clients see it.
@@ -80,6 +80,8 @@ impl<S> Layer<S> {
 /// A layer as a frame sees it.
 #[derive(Clone, Debug)]
 pub struct Placed<S> {
+    /// Which layer it is.
+    pub layer: LayerKey,
     /// Its pixels.
     pub storage: S,
     /// Its rectangle on the output.
@@ -88,6 +90,19 @@ pub struct Placed<S> {
     pub opacity: u8,
     /// Whether nothing below it shows through.
     pub is_opaque: bool,
+}
+
+/// What has changed in a picture because of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The layer.
+    pub layer: LayerKey,
+    /// The output that shows it, as the layer names it.
+    pub output: OutputId,
+    /// Which pixels of that output, not clipped to it.
+    pub pixels: Rectangle,
+    /// Which of the layer's own pixels have changed; `None` where it has only been moved, shown, hidden or the like.
+    pub drawn: Option<Rectangle>,
 }
 
 /// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
@@ -99,7 +114,7 @@ pub struct Scene<S> {
     layers: HashMap<LayerKey, Layer<S>>,
     /// Bottom to top.
     stack: Vec<LayerKey>,
-    damage: Vec<(OutputId, Rectangle)>,
+    damage: Vec<Damage>,
     next: u64,
 }
 
@@ -157,10 +172,12 @@ impl<S: Clone> Scene<S> {
                 continue;
             }
             self.damage_whole(key);
-            if let Some(layer) = self.layers.get_mut(&key) {
-                layer.attributes = attributes;
-            }
-            self.damage_whole(key);
+            let Some(layer) = self.layers.get_mut(&key) else { continue };
+            // What is drawn while it is not shown is not told.
+            let may_be_drawn = !shows(layer);
+            layer.attributes = attributes;
+            let bounds = layer.bounds();
+            self.damage_part(key, bounds, may_be_drawn.then_some(bounds));
             is_restacked |= before.z != attributes.z;
         }
         if is_restacked {
@@ -196,7 +213,7 @@ impl<S: Clone> Scene<S> {
             }
             layer.draws += 1;
         }
-        self.damage_part(key, drawn);
+        self.damage_part(key, drawn, Some(drawn));
     }
 
     /// Swaps the storages of a layer: the spare one is up to date and has `drawn` besides.
@@ -208,18 +225,20 @@ impl<S: Clone> Scene<S> {
         spare.stale.limit(MOST_RECTANGLES);
         layer.draws += draws;
         for rectangle in drawn.rectangles() {
-            self.damage_part(key, *rectangle);
+            self.damage_part(key, *rectangle, Some(*rectangle));
         }
     }
 
-    /// What has changed since the last call: pixels of outputs, not clipped to them.
-    pub fn take_damage(&mut self) -> std::vec::Drain<'_, (OutputId, Rectangle)> {
+    /// What has changed since the last call.
+    pub fn take_damage(&mut self) -> std::vec::Drain<'_, Damage> {
         self.damage.drain(..)
     }
 
     /// The visible layers of a picture that is made of these, bottom to top.
     pub fn snapshot(&self, contributions: &[Contribution]) -> Vec<Placed<S>> {
-        self.iter().filter(|layer| shows(layer)).filter_map(|layer| placed(layer, contributions)).collect()
+        let layers = self.stack.iter().filter_map(|key| Some((*key, self.layers.get(key)?)));
+        let shown = layers.filter(|(_, layer)| shows(layer));
+        shown.filter_map(|(key, layer)| placed(key, layer, contributions)).collect()
     }
 
     /// Whether a connection has a visible layer in a picture that is made of these.
@@ -238,17 +257,18 @@ impl<S: Clone> Scene<S> {
 
     fn damage_whole(&mut self, key: LayerKey) {
         if let Some(bounds) = self.layers.get(&key).map(Layer::bounds) {
-            self.damage_part(key, bounds);
+            self.damage_part(key, bounds, None);
         }
     }
 
-    fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
+    fn damage_part(&mut self, key: LayerKey, part: Rectangle, drawn: Option<Rectangle>) {
         let Some(layer) = self.layers.get(&key) else { return };
         let Attributes { output, place, .. } = layer.attributes;
         if !shows(layer) {
             return;
         }
-        self.damage.extend(part.translated(place.left(), place.top()).map(|moved| (output, moved)));
+        let moved = part.translated(place.left(), place.top());
+        self.damage.extend(moved.map(|pixels| Damage { layer: key, output, pixels, drawn }));
     }
 }
 
@@ -256,11 +276,12 @@ fn shows<S>(layer: &Layer<S>) -> bool {
     layer.attributes.visible && layer.attributes.opacity > 0
 }
 
-fn placed<S: Clone>(layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
+fn placed<S: Clone>(key: LayerKey, layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
     let Attributes { output, place, opacity, .. } = layer.attributes;
     let (x, y) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
     let place = place.translated(x, y)?;
-    Some(Placed { storage: layer.front.clone(), place, opacity, is_opaque: layer.is_opaque() })
+    let is_opaque = layer.is_opaque();
+    Some(Placed { layer: key, storage: layer.front.clone(), place, opacity, is_opaque })
 }
 
 #[cfg(test)]
@@ -290,7 +311,7 @@ mod tests {
     }
 
     fn damage(scene: &mut Scene<u32>) -> Vec<Rectangle> {
-        scene.take_damage().map(|(_, rectangle)| rectangle).collect()
+        scene.take_damage().map(|damage| damage.pixels).collect()
     }
 
     fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
@@ -332,6 +353,26 @@ mod tests {
         assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10), rectangle(30, 5, 10, 10)]);
         scene.configure([(key, scene.get(key).unwrap().attributes)]);
         assert!(damage(&mut scene).is_empty(), "what changes nothing damages nothing");
+    }
+
+    #[test]
+    fn damage_tells_what_is_drawn_from_what_is_moved() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 20, 0));
+        let drawn =
+            |scene: &mut Scene<u32>| scene.take_damage().map(|damage| damage.drawn).collect::<Vec<_>>();
+        assert_eq!(drawn(&mut scene), [None]);
+        scene.drawn_in_place(key, rectangle(1, 2, 3, 4));
+        let [damage] = scene.take_damage().collect::<Vec<_>>()[..] else { panic!("one change") };
+        assert_eq!(damage.drawn, Some(rectangle(1, 2, 3, 4)));
+        assert_eq!((damage.layer, damage.pixels), (key, rectangle(21, 2, 3, 4)));
+        let attributes = scene.get(key).unwrap().attributes;
+        scene.configure([(key, Attributes { opacity: 9, ..attributes })]);
+        assert_eq!(drawn(&mut scene), [None, None]);
+        scene.configure([(key, Attributes { visible: false, ..attributes })]);
+        scene.drawn_in_place(key, rectangle(1, 2, 3, 4));
+        scene.configure([(key, attributes)]);
+        assert_eq!(drawn(&mut scene), [None, Some(rectangle(0, 0, 10, 10))], "hidden, and shown again");
     }
 
     #[test]

@@ -13,8 +13,11 @@ use nix::sys::epoll::EpollFlags;
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
 use crate::client::{Active, Client, Ending, Started, Work};
+use crate::display::Display;
 use crate::display::kms::HeadFlip;
+use crate::display::output::Output;
 use crate::queue::{ConnectionId, Turn};
+use crate::scene::Damage;
 use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
 use crate::work::{SLICE, SLICE_ALONE, Step, WorkError};
@@ -38,10 +41,13 @@ enum Progress {
 impl Rooms {
     /// Tells the outputs what the scene says has changed.
     pub(super) fn spread_damage(&mut self) {
-        for (id, pixels) in self.scene.take_damage() {
-            for (id, pixels) in self.arrangement.spread(id, pixels) {
+        for Damage { layer, output, pixels, drawn } in self.scene.take_damage() {
+            if let Some(drawn) = drawn {
+                self.display.drawn(layer, drawn);
+            }
+            for (id, pixels) in self.arrangement.spread(output, pixels) {
                 if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
-                    output.damage(pixels);
+                    output.damage(layer, pixels);
                 }
             }
         }
@@ -51,7 +57,7 @@ impl Rooms {
 impl Server {
     /// Whether a frame is being composed.
     pub(super) fn is_composing(&self) -> bool {
-        self.rooms.outputs.iter().any(|output| output.composing().is_some())
+        self.rooms.outputs.iter().any(|output| !output.composing().is_empty())
     }
 
     /// Begins the frames that can begin.
@@ -60,8 +66,12 @@ impl Server {
         rooms.spread_damage();
         for output in rooms.outputs.iter_mut().filter(|output| output.may_begin(now)) {
             let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
-            let composition = output.frame(snapshot);
-            output.begin(rooms.compositions.begin(composition));
+            let on_planes = rooms.display.begin(output, &snapshot);
+            let frame = output.frame(snapshot, on_planes).into_iter();
+            output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect());
+            if output.composing().is_empty() {
+                show(&mut rooms.display, output, now);
+            }
         }
     }
 
@@ -116,7 +126,8 @@ impl Server {
     fn frame_slice(&mut self) {
         let rooms = &mut self.rooms;
         // The frame that began first: an output that is composed without end keeps no other from its frames.
-        let composing = rooms.outputs.iter_mut().filter_map(|output| Some((output.composing()?, output)));
+        let composing =
+            rooms.outputs.iter_mut().filter_map(|output| Some((*output.composing().first()?, output)));
         let Some((composition, output)) = composing.min_by_key(|(composition, _)| *composition) else {
             return;
         };
@@ -134,10 +145,9 @@ impl Server {
                 0
             }
         };
-        let (picture, damage) = output.commit(rooms.clock.now(), bytes);
-        if let Err(error) = rooms.display.show(output.id(), &picture, &damage) {
-            tracing::warn!("{error}");
-            output.refused(rooms.clock.now());
+        output.composed_part(composition, bytes);
+        if output.composing().is_empty() {
+            show(&mut rooms.display, output, rooms.clock.now());
         }
     }
 
@@ -281,6 +291,15 @@ impl Server {
                 Ok(()) => self.rewatch(id),
             }
         }
+    }
+}
+
+/// Puts a frame that is composed on the glass.
+fn show(display: &mut Display, output: &mut Output, now: u64) {
+    let (picture, damage) = output.commit(now);
+    if let Err(error) = display.show(output.id(), &picture, &damage) {
+        tracing::warn!("{error}");
+        output.refused(now);
     }
 }
 
