@@ -70,8 +70,8 @@ impl Painter {
         let mut region = connection.create_region(bytes).unwrap();
         for (index, pixel) in (0u32..).zip(region.pixels_mut()) {
             // All values of alpha, and premultiplied.
-            let noise = index.wrapping_mul(0x9e37_79b9) ^ index >> 7;
-            *pixel = noise & 0xff00_0000 | (noise >> 1 & 0x7f7f_7f7f).min(noise >> 24) * 0x01_0101;
+            let [blue, green, red, alpha] = (index.wrapping_mul(0x9e37_79b9) ^ (index >> 7)).to_le_bytes();
+            *pixel = u32::from_le_bytes([blue.min(alpha), green.min(alpha), red.min(alpha), alpha]);
         }
         let taken = connection.create_region(bytes).unwrap();
         let mut painter = Self { connection, size, quarters: rotation / 90, base, region, taken, frames: 0 };
@@ -294,8 +294,8 @@ fn what_no_plane_can_show_is_composed() {
     painter.some_frames();
     assert_eq!(painter.planes(), PLANES, "there are more layers than planes");
     painter.check(0);
-    // Nothing lies over the layers, and all have planes but those that something shines through, or that are scaled
-    // to nothing, or that the card cannot even make a buffer of.
+    // Nothing lies over the layers, and all have planes but those that something shines through, that are too small, or
+    // that the card cannot even make a buffer of.
     for layer in layers.drain(4..) {
         painter.connection.destroy_layer(layer).unwrap();
     }
@@ -303,7 +303,7 @@ fn what_no_plane_can_show_is_composed() {
     let others = [LayerOptions::new(9, 9), LayerOptions::new(9000, 64)];
     for (index, options) in (4..).zip(see_through.iter().chain(&others)) {
         let (x, y) = at(index);
-        layers.push(painter.layer(&options.clone().at(x, y)));
+        layers.push(painter.layer(&options.at(x, y)));
     }
     painter.some_frames();
     assert_eq!(painter.planes(), 4);
