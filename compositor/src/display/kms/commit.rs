@@ -2,8 +2,8 @@
 //!
 //! Atomic where the card has it: the first commit sets the mode, turns off every other plane that is on the CRTC, among them
 //! the cursor that a console or another program has left, and undoes what such a program has set to show pictures otherwise
-//! than they are, such as a table of colours. The next ones change the framebuffer only, do not block, and say
-//! what has changed (`FB_DAMAGE_CLIPS`). Legacy where that is all there is.
+//! than they are, such as a table of colours. The next ones change framebuffers, and what lies on planes over the picture, do
+//! not block, and say what has changed (`FB_DAMAGE_CLIPS`). Legacy where that is all there is: no planes then.
 
 use blitd_protocol::image::Rectangle;
 use drm::control::atomic::AtomicModeReq;
