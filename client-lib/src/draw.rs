@@ -2,7 +2,7 @@
 
 use blitd_protocol::image::{Format, Image, Plane};
 use blitd_protocol::request::{self, FixedRectangle, Pixels};
-use blitd_protocol::value::{Filter, Operator, Transform};
+use blitd_protocol::value::{ColorEncoding, ColorRange, Filter, Operator, Transform};
 
 use crate::layer::Layer;
 
@@ -19,20 +19,44 @@ pub struct ImageView {
     pub stride: u32,
     /// Bytes from the start of the region to the first row.
     pub offset: u64,
+    /// Bytes from the start of the region to the first row of the second plane, that of the colours, where the format has
+    /// one; otherwise of no account.
+    pub chroma_offset: u64,
+    /// Bytes from the start of one row of it to the start of the next.
+    pub chroma_stride: u32,
 }
 
 impl ImageView {
-    /// An image at the start of a region, its rows without a gap.
+    /// An image at the start of a region, its rows and planes without a gap.
     pub const fn packed(width: u32, height: u32, format: Format) -> Self {
-        let stride = width.saturating_mul(format.bytes_per_pixel());
-        Self { width, height, format, stride, offset: 0 }
+        let (stride, chroma_stride) = (row(format, 0, width), row(format, 1, width));
+        Self {
+            width,
+            height,
+            format,
+            stride,
+            offset: 0,
+            chroma_offset: stride as u64 * height as u64,
+            chroma_stride,
+        }
     }
 
     /// The image as the protocol has it, in the region with this id; 0 is what the message carries.
     pub(crate) fn image(&self, region: u32) -> Image {
         let plane = Plane { region, stride: self.stride, offset: self.offset };
-        Image::linear(self.width, self.height, self.format, plane)
+        let mut image = Image::linear(self.width, self.height, self.format, plane);
+        if self.format.planes() > 1 {
+            image.plane_count = 2;
+            image.planes[1] = Plane { region, stride: self.chroma_stride, offset: self.chroma_offset };
+        }
+        image
     }
+}
+
+/// How many bytes a row of a plane takes, as far as that can be a stride.
+const fn row(format: Format, plane: usize, width: u32) -> u32 {
+    let (bytes, _) = format.plane_size(plane, width, 1);
+    if bytes > u32::MAX as u64 { u32::MAX } else { bytes as u32 }
 }
 
 /// A draw: an image, the part of it, and how that comes into a layer.
@@ -40,8 +64,8 @@ impl ImageView {
 #[must_use]
 pub struct Draw {
     image: ImageView,
-    /// Left column, top row, width and height; all of the image where not stated.
-    part: Option<[u32; 4]>,
+    /// All of the image where not stated.
+    part: Option<FixedRectangle>,
     place: (i32, i32),
     /// Width and height in the layer; those of the part, as the transform turns them, where not stated.
     size: Option<(u32, u32)>,
@@ -49,6 +73,8 @@ pub struct Draw {
     opacity: u8,
     transform: Transform,
     filter: Filter,
+    encoding: ColorEncoding,
+    range: ColorRange,
 }
 
 impl Draw {
@@ -63,6 +89,8 @@ impl Draw {
             opacity: u8::MAX,
             transform: Transform::Identity,
             filter: Filter::Nearest,
+            encoding: ColorEncoding::Bt601,
+            range: ColorRange::Limited,
         }
     }
 
@@ -74,11 +102,20 @@ impl Draw {
 
     /// Draws this part of the image only, in pixels. The daemon refuses one that leaves the image.
     pub const fn part(mut self, x: u32, y: u32, width: u32, height: u32) -> Self {
-        self.part = Some([x, y, width, height]);
+        let [x, y, width, height] = [fixed(x), fixed(y), fixed(width), fixed(height)];
+        self.part = Some(FixedRectangle { x, y, width, height });
         self
     }
 
-    /// Scales it to this size in pixels of the layer.
+    /// Draws this part of the image only, in 1/65536 of a pixel; for a picture that zooms or pans smoothly. Where it is
+    /// not scaled to a size, that is whole pixels, rounded up.
+    pub const fn part_of_pixels(mut self, part: FixedRectangle) -> Self {
+        self.part = Some(part);
+        self
+    }
+
+    /// Scales it to this size in pixels of the layer: the size that it has there, so after the
+    /// [`transform`](Self::transform).
     pub const fn scaled_to(mut self, width: u32, height: u32) -> Self {
         self.size = Some((width, height));
         self
@@ -96,25 +133,56 @@ impl Draw {
         self
     }
 
-    /// Turns it on its way into the layer.
+    /// Turns it on its way into the layer, after it is scaled: the picture
+    ///
+    /// ```text
+    /// 1 2 3
+    /// 4 5 6
+    /// ```
+    ///
+    /// becomes
+    ///
+    /// ```text
+    /// Identity   Rotate90   Rotate180   Rotate270
+    /// 1 2 3      3 6        6 5 4       4 1
+    /// 4 5 6      2 5        3 2 1       5 2
+    ///            1 4                    6 3
+    ///
+    /// Reflect    ReflectRotate90   ReflectRotate180   ReflectRotate270
+    /// 3 2 1      1 4               4 5 6              6 3
+    /// 6 5 4      2 5               1 2 3              5 2
+    ///            3 6                                  4 1
+    /// ```
     pub const fn transform(mut self, transform: Transform) -> Self {
         self.transform = transform;
         self
     }
 
-    /// How pixels are made where it is scaled.
+    /// How pixels are made where it is scaled: [`Nearest`](Filter::Nearest), unless told otherwise, takes one source pixel
+    /// for each; [`Bilinear`](Filter::Bilinear) mixes those around, and where it makes a picture smaller than half, all
+    /// that come to one. That may be 65536 at the most, or the daemon refuses it with
+    /// [`NotSupported`](blitd_protocol::error::ErrorCode::NotSupported): then draw it smaller in two steps.
     pub const fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    fn stated_part(&self) -> [u32; 4] {
-        self.part.unwrap_or([0, 0, self.image.width, self.image.height])
+    /// Which colours the numbers of a YUV image mean: BT.601 of limited range unless stated. The daemon refuses anything
+    /// else for RGB formats.
+    pub const fn colours(mut self, encoding: ColorEncoding, range: ColorRange) -> Self {
+        (self.encoding, self.range) = (encoding, range);
+        self
     }
 
     /// The request for it, from the region with this id; 0 is what the message carries.
     pub(crate) fn request(&self, layer: &Layer, region: u32) -> request::Draw<'static> {
-        let [x, y, width, height] = self.stated_part();
+        let source = self.part.unwrap_or(FixedRectangle {
+            x: 0,
+            y: 0,
+            width: fixed(self.image.width),
+            height: fixed(self.image.height),
+        });
+        let [width, height] = [source.width, source.height].map(|side| side.div_ceil(1 << 16));
         let turned = match self.transform {
             Transform::Identity | Transform::Rotate180 | Transform::Reflect | Transform::ReflectRotate180 => {
                 (width, height)
@@ -131,7 +199,7 @@ impl Draw {
             filter: self.filter,
             operator: self.operator,
             opacity: self.opacity,
-            source: FixedRectangle { x: fixed(x), y: fixed(y), width: fixed(width), height: fixed(height) },
+            source,
             destination: Pixels {
                 x: self.place.0,
                 y: self.place.1,
@@ -139,14 +207,17 @@ impl Draw {
                 height: height_there,
             },
             image: self.image.image(region),
+            encoding: self.encoding,
+            range: self.range,
             carried: (&[]).into(),
         }
     }
 }
 
 /// Whole pixels in 16.16. What does not fit is outside of every image, and still is when cut.
-fn fixed(pixels: u32) -> u32 {
-    pixels.min(u16::MAX.into()) << 16
+const fn fixed(pixels: u32) -> u32 {
+    let most = u16::MAX as u32;
+    (if pixels < most { pixels } else { most }) << 16
 }
 
 #[cfg(test)]
@@ -170,5 +241,8 @@ mod tests {
         assert_eq!(size(draw.transform(Transform::Rotate270)), (3, 6));
         assert_eq!(size(draw.transform(Transform::ReflectRotate180)), (6, 3));
         assert_eq!(size(draw.transform(Transform::Rotate90).scaled_to(8, 9)), (8, 9));
+        let half = FixedRectangle { x: 0x8000, y: 0, width: 0x2_0001, height: 0x1_0000 };
+        assert_eq!(size(draw.part_of_pixels(half)), (3, 1), "what is begun counts");
+        assert_eq!(draw.part_of_pixels(half).request(&layer, 1).source, half);
     }
 }

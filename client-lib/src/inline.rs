@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use blitd_protocol::image::{CheckedImage, Image, ImageError, Plane, Rectangle};
+use blitd_protocol::image::{CheckedImage, Format, Image, ImageError, Rectangle};
 use blitd_protocol::request::{Draw, FixedRectangle, MAX_CARRIED};
 use blitd_protocol::value::Filter;
 
+use crate::draw::ImageView;
 use crate::error::Error;
 
-/// Places in a region, in order, none touching the next.
+/// Places in a region, none touching the next; in order where they are of several images.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges(Vec<Range<usize>>);
 
@@ -28,17 +29,22 @@ impl Ranges {
         size: u64,
     ) -> Result<CheckedImage, ImageError> {
         let image = image.check(|_| Ok::<_, ImageError>(size))?;
-        let (plane, pixel) = (image.plane(), image.format().bytes_per_pixel() as usize);
-        let left = area.left().unsigned_abs() as usize * pixel;
-        let width = area.width() as usize * pixel;
-        let rows = (area.top().unsigned_abs()..area.bottom().unsigned_abs()).map(|row| {
-            let start = plane.offset as usize + row as usize * plane.stride as usize + left;
-            start..start + width
-        });
-        self.0.extend(rows);
-        self.0.sort_by_key(|range| range.start);
+        // What is drawn by itself is gathered plane by plane.
+        let is_first = self.0.is_empty();
+        let (left, top) = (area.left().unsigned_abs(), area.top().unsigned_abs());
+        for (index, plane) in [Some(image.plane()), image.chroma()].into_iter().flatten().enumerate() {
+            let size = |width, height| image.format().plane_size(index, width, height);
+            let ((before, above), (length, count)) = (size(left, top), size(area.width(), area.height()));
+            self.0.extend((above..above + count).map(|row| {
+                let start = plane.offset as usize + row as usize * plane.stride as usize + before as usize;
+                start..start + length as usize
+            }));
+        }
+        if !is_first {
+            self.0.sort_by_key(|range| range.start);
+        }
         self.0.dedup_by(|next, last| {
-            let touches = next.start <= last.end;
+            let touches = (last.start..=last.end).contains(&next.start);
             if touches {
                 last.end = last.end.max(next.end);
             }
@@ -93,8 +99,20 @@ pub(crate) fn needed(draw: &Draw<'_>) -> Rectangle {
                 area.bottom() + margin,
             )
         })
+        .map(|area| if shares_colours(draw) { even(area) } else { area })
         .and_then(|area| area.intersection(bounds))
         .unwrap_or(bounds)
+}
+
+/// Whether pixels of its image share their colours with those beside them.
+fn shares_colours(draw: &Draw<'_>) -> bool {
+    Format::from_fourcc(draw.image.fourcc).is_ok_and(Format::is_yuv)
+}
+
+/// With whole pairs of columns and rows.
+fn even(area: Rectangle) -> Rectangle {
+    let [right, bottom] = [area.right(), area.bottom()].map(|edge| edge + (edge & 1));
+    Rectangle::from_edges(area.left() & !1, area.top() & !1, right, bottom)
 }
 
 /// The same draw, carrying the pixels in `area` of its image: `pixels`, packed.
@@ -104,15 +122,14 @@ pub(crate) fn carrying<'a>(
     area: Rectangle,
     pixels: Cow<'a, [u8]>,
 ) -> Draw<'a> {
-    let stride = area.width() * image.format().bytes_per_pixel();
+    let (width, height, format) = (area.width(), area.height(), image.format());
     let moved = |place: u32, by: i32| place.saturating_sub(by.unsigned_abs() << 16);
     let source = FixedRectangle {
         x: moved(draw.source.x, area.left()),
         y: moved(draw.source.y, area.top()),
         ..draw.source
     };
-    let plane = Plane { region: 0, stride, offset: 0 };
-    let image = Image::linear(area.width(), area.height(), image.format(), plane);
+    let image = ImageView::packed(width, height, format).image(0);
     Draw { source, image, carried: pixels, ..draw.clone().into_owned() }
 }
 
@@ -132,10 +149,10 @@ pub(crate) fn carried<'a>(draw: &Draw<'_>, pixels: &'a [u8]) -> Result<Draw<'a>,
 
 #[cfg(test)]
 mod tests {
-    use blitd_protocol::image::Format;
+    use blitd_protocol::image::Plane;
 
     use super::*;
-    use crate::{Draw, ImageView, Layer, LayerOptions};
+    use crate::{Draw, Layer, LayerOptions};
 
     fn image() -> ImageView {
         ImageView::packed(20, 10, Format::Rgb565)
@@ -162,6 +179,35 @@ mod tests {
         let mut split = draw.part(3, 1, 5, 2).request(&layer(), 9);
         split.source.x += 0x8000;
         assert_eq!(super::needed(&split), rectangle(3, 1, 6, 2), "half a pixel is a pixel");
+    }
+
+    #[test]
+    fn pixels_that_share_their_colours_are_carried_with_them() {
+        // Rows of 10 bytes, of which 9 are pixels; the colours are before them, in rows of 12.
+        let view = ImageView {
+            stride: 10,
+            offset: 40,
+            chroma_offset: 4,
+            chroma_stride: 12,
+            ..ImageView::packed(9, 5, Format::Nv12)
+        };
+        let memory: Vec<u8> = (0..90).collect();
+        let carry = |draw: Draw| carried(&draw.request(&layer(), 9), &memory).unwrap();
+        let part = carry(Draw::new(view).part(3, 1, 2, 2));
+        assert_eq!(part.source, FixedRectangle::from_pixels(1, 1, 2, 2));
+        assert_eq!((part.image.width, part.image.height, part.image.plane_count), (4, 4, 2));
+        assert_eq!(part.image.planes[1], Plane { region: 0, stride: 4, offset: 16 });
+        let rows = [42..46, 52..56, 62..66, 72..76, 6..10, 18..22].map(|places| memory[places].to_vec());
+        assert_eq!(*part.carried, rows.concat());
+        let corner = carry(Draw::new(view).part(8, 4, 1, 1));
+        assert_eq!((corner.image.width, corner.image.height), (1, 1));
+        assert_eq!(*corner.carried, [88, 28 + 8, 28 + 9]);
+
+        let view = ImageView::packed(5, 2, Format::Yuyv);
+        let part = carry(Draw::new(view).part(3, 0, 2, 1));
+        assert_eq!((part.image.width, part.image.planes[0].stride), (3, 8));
+        assert_eq!(part.source, FixedRectangle::from_pixels(1, 0, 2, 1));
+        assert_eq!(part.carried[..8], memory[4..12]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Layers: what they are created with and what can be changed.
 
-use blitd_protocol::image::Format;
-use blitd_protocol::request::{LayerConfigure, LayerCreate};
-use blitd_protocol::value::{Band, Name};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// A picture that the daemon keeps for this connection. It ends with its connection.
+use blitd_protocol::image::Format;
+use blitd_protocol::request::{FixedRectangle, LayerConfigure, LayerCreate};
+use blitd_protocol::value::{Band, Name, Token};
+
+/// A picture that the daemon keeps for this connection. It ends with its connection, unless it
+/// [lingers](LayerOptions::linger).
 ///
 /// Dropping this value leaves the layer as it is;
 /// [`destroy_layer`](crate::Connection::destroy_layer) ends it sooner.
@@ -13,11 +16,43 @@ pub struct Layer {
     id: u32,
     width: u32,
     height: u32,
+    token: Option<SharedToken>,
+}
+
+/// A layer's token, which is another when a daemon that comes back has given it another.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedToken(Arc<Mutex<Token>>);
+
+impl SharedToken {
+    pub(crate) fn new(token: Token) -> Self {
+        Self(Arc::new(Mutex::new(token)))
+    }
+
+    pub(crate) fn get(&self) -> Token {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, token: Token) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
 }
 
 impl Layer {
     pub(crate) fn new(id: u32, options: &LayerOptions) -> Self {
-        Self { id, width: options.width, height: options.height }
+        Self { id, width: options.width, height: options.height, token: None }
+    }
+
+    /// A layer that lingers.
+    pub(crate) fn lingering(id: u32, width: u32, height: u32, token: SharedToken) -> Self {
+        Self { id, width, height, token: Some(token) }
+    }
+
+    /// What it can be [claimed](crate::Connection::claim_layer) with when this connection has ended, where it
+    /// [lingers](LayerOptions::linger). Whoever has the token can have the layer then, so it is kept as a secret is:
+    /// in a file of the user's own, say. Ask again after a daemon has come back
+    /// ([`Reply::OutputsChanged`](crate::Reply::OutputsChanged) tells): the token may be another.
+    pub fn token(&self) -> Option<Token> {
+        self.token.as_ref().map(SharedToken::get)
     }
 
     /// Its id on its connection.
@@ -25,12 +60,12 @@ impl Layer {
         self.id
     }
 
-    /// Its width in pixels.
+    /// Its picture's width in pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Its height in pixels.
+    /// Its picture's height in pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
@@ -51,6 +86,7 @@ pub struct LayerOptions {
     band: Band,
     name: Name,
     is_repainted: bool,
+    lingers: bool,
 }
 
 impl LayerOptions {
@@ -69,6 +105,7 @@ impl LayerOptions {
             band: Band::Normal,
             name: Name::default(),
             is_repainted: false,
+            lingers: false,
         }
     }
 
@@ -112,6 +149,12 @@ impl LayerOptions {
         Self { band, ..self }
     }
 
+    /// It outlives its connection, and shows what it showed, until somebody who has its [token](Layer::token) claims it.
+    /// It counts for the user's limits all the while, and ends when it is destroyed and when the daemon stops.
+    pub fn linger(self) -> Self {
+        Self { lingers: true, ..self }
+    }
+
     /// A name for people, cut at 32 bytes.
     pub fn named(self, name: &str) -> Self {
         Self { name: Name::new(name), ..self }
@@ -145,7 +188,7 @@ impl LayerOptions {
             band: self.band,
             opacity: self.opacity,
             visible: self.visible,
-            linger: false,
+            linger: self.lingers,
             name: self.name,
         }
     }
@@ -180,6 +223,17 @@ impl LayerChange {
     /// The output that shows it, by its id; 0 is the first.
     pub fn output(self, output: u32) -> Self {
         Self(LayerConfigure { output: Some(output), ..self.0 })
+    }
+
+    /// Fills so many pixels of the output, at its place; a new layer fills as many as its picture has.
+    pub fn size(self, width: u32, height: u32) -> Self {
+        Self(LayerConfigure { size: Some((width, height)), ..self.0 })
+    }
+
+    /// Shows this part of its picture, in 16.16; a new layer shows all of it. Where it is not as large as
+    /// [`size`](Self::size), it is scaled.
+    pub fn crop(self, crop: FixedRectangle) -> Self {
+        Self(LayerConfigure { crop: Some(crop), ..self.0 })
     }
 
     /// The band it stands in; the daemon's configuration says which a user may use.

@@ -52,6 +52,8 @@
 //! | a picture of very many parts | from one image, for which the library captures the layer meanwhile; not at all, until all of it is drawn anew, where the daemon's limits have no room for that |
 //! | a [repainted](LayerOptions::repainted) layer | without its picture |
 //! | which of two layers of the same z is in front | as before where both are of one connection; else that whose program came back later, so layers that overlap those of others need a [z](LayerOptions::z) of their own |
+//! | a layer that [lingers](LayerOptions::linger), and one that was claimed | as any other; where the daemon that comes knows its token, it is claimed again, picture and all, else it has [another token](Layer::token) from then on |
+//! | a layer that lingers and that nobody has | not: it ends with its daemon |
 //! | a picture of a dmabuf | from what is in the dmabuf then |
 //! | a request without a reply | it is sent again; drawn twice it is not, since the layer is as it was before |
 //! | `sync` | it is sent again, and answered by the other daemon's outputs |
@@ -83,9 +85,10 @@ pub use blitd_protocol as protocol;
 pub use blitd_protocol::error::{ErrorCode, Refusal};
 pub use blitd_protocol::image::Format;
 pub use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
-pub use blitd_protocol::request::{Pixels, Request};
+pub use blitd_protocol::request::{FixedRectangle, Pixels, Request};
 pub use blitd_protocol::value::{
-    Access, Backend, Band, ClockSource, Filter, Mode, NotShown, Operator, Path, Priority, Transform,
+    Access, Backend, Band, ClockSource, ColorEncoding, ColorRange, Filter, Mode, NotShown, Operator, Path,
+    Priority, Token, Transform,
 };
 pub use blitd_protocol::wire::{
     ClientRecord, DaemonRecord, Distribution, LayerRecord, OutputRecord, PriorityRecord,

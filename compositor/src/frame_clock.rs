@@ -1,4 +1,4 @@
-//! Room 7, frame clock: when an output's next frame may begin, and when the last one came on the glass.
+//! Room 7, frame clock: when an output's next frame begins, and when the last one came on the glass.
 //!
 //! One state machine for each output; `now` is an argument, in nanoseconds of CLOCK_MONOTONIC.
 //!
@@ -8,15 +8,36 @@
 //! ```
 //!
 //! There is at most one frame under way. What is drawn while it is composed or waits for its vblank is in the next.
-//! In `Idle` and `Composing` nothing has to be waited for: when nothing changes, nothing wakes.
+//! When nothing changes, nothing wakes.
+//!
+//! A frame begins as late as is safe: it *aims* for the first vblank that is far enough away by what composing has been
+//! measured to cost ([`lead`]), and begins so long before it. What is drawn meanwhile is in it, and may make it begin
+//! earlier. Where it comes too late for that to be safe the frame begins at once, and may miss its vblank; it never aims
+//! for a later one, since what was there first was in time. What comes so late that there is no hope, with nothing before
+//! it, is for the next vblank.
 //!
 //! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's. A
-//! driven one is told of them, by the display's flip events. Where the driver has no vblanks, these come at once: after
-//! such an event the clock rests until the next vblank of a grid of its own. It also rests after a frame that the
+//! driven one is told of them, by the display's flip events, and reckons with the next ones for a while: where it has seen
+//! none for a second, and nobody can tell it of one, a frame begins at once. Where the driver has no vblanks, the events come at once:
+//! after such an event the clock rests until the next vblank of a grid of its own. It also rests after a frame that the
 //! display has refused.
+
+pub mod lead;
+
+use lead::Lead;
 
 /// How long a clock rests after the display has refused a frame, in nanoseconds.
 pub const AFTER_REFUSAL: u64 = 1_000_000_000;
+
+/// How long the next vblanks can be told from one that was seen, in nanoseconds. Some cards let them come anew when they
+/// have not been asked for any for some seconds, and the measured period is never quite right.
+const KNOWN_FOR: u64 = 1_000_000_000;
+
+/// The period may differ from the mode's by this part: one of so many.
+const TOLERANCE: u64 = 100;
+
+/// The part of an error that corrects the period: one of so many.
+const CORRECTION: i64 = 8;
 
 /// A frame that has come on the glass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +64,29 @@ enum State {
     },
 }
 
+/// What the next frame, or that under way, is to be in time for.
+#[derive(Clone, Copy, Debug)]
+struct Aim {
+    /// The vblank's time.
+    vblank: u64,
+    /// When the frame is to begin.
+    begin: u64,
+    /// Whether something came so late that it is not safe any more.
+    is_rushed: bool,
+}
+
 /// The state machine of one output.
 #[derive(Clone, Debug)]
 pub struct FrameClock {
     state: State,
     grid: Grid,
     is_driven: bool,
+    /// The last vblank of the display hardware that is known.
+    seen: Option<u64>,
+    /// The hardware's period as it has been measured.
+    period: u64,
+    aim: Option<Aim>,
+    lead: Lead,
 }
 
 /// The vblanks as they are where nobody tells of them, in nanoseconds.
@@ -79,10 +117,55 @@ impl FrameClock {
 
     fn new(now: u64, refresh: u32, is_driven: bool) -> Self {
         let period = (1_000_000_000_000 / u64::from(refresh.max(1))).max(1);
-        Self { state: State::Idle, grid: Grid { start: now, period }, is_driven }
+        let grid = Grid { start: now, period };
+        Self { state: State::Idle, grid, is_driven, seen: None, period, aim: None, lead: Lead::default() }
     }
 
-    /// Whether a frame may begin.
+    /// Composing what has changed costs so many bytes of slices: aims for a vblank, where these are known. To be told
+    /// when the clock is idle, before [`may_begin`](Self::may_begin) is asked.
+    pub fn aim(&mut self, now: u64, bytes: u64) {
+        let earliest = now.saturating_add(self.lead.hoped(bytes));
+        let kept = self.aim.filter(|aim| aim.vblank > now);
+        let vblank = kept.map(|aim| aim.vblank).or_else(|| self.vblank_after(now, earliest));
+        let safe = now.saturating_add(self.lead.needed(bytes));
+        self.aim = vblank.map(|vblank| Aim {
+            vblank,
+            begin: vblank.saturating_sub(self.lead.planned(bytes)),
+            is_rushed: vblank < safe || kept.is_some_and(|aim| aim.is_rushed),
+        });
+    }
+
+    /// The first vblank after a time that is to come, where that is known.
+    fn vblank_after(&self, now: u64, time: u64) -> Option<u64> {
+        if !self.is_driven {
+            return Some(self.grid.after(time).time);
+        }
+        let start = self.seen.filter(|_| !self.has_lost_track(now))?;
+        Some(Grid { start, period: self.period }.after(time).time)
+    }
+
+    /// Whether a frame that shows something new is to begin: none is under way, and it need not wait any longer.
+    pub fn may_begin(&self, now: u64) -> bool {
+        self.is_idle(now) && self.aim.is_none_or(|aim| aim.begin <= now)
+    }
+
+    /// When the next frame is to begin, where that has been told to be later than at once.
+    pub fn begins_at(&self) -> Option<u64> {
+        self.aim.filter(|_| self.state == State::Idle).map(|aim| aim.begin)
+    }
+
+    /// Whether the frame under way needs the time that is left until its vblank.
+    pub fn presses(&self, now: u64) -> bool {
+        let presses = |aim: Aim| (aim.begin..aim.vblank).contains(&now);
+        self.state == State::Composing && self.aim.is_some_and(presses)
+    }
+
+    /// What composing and committing a frame has cost; see [`Lead::measured`].
+    pub fn measured(&mut self, bytes: u64, composing: u64, commit: u64) {
+        self.lead.measured(bytes, composing, commit);
+    }
+
+    /// Whether no frame is under way, and the clock does not rest.
     pub fn is_idle(&self, now: u64) -> bool {
         match self.state {
             State::Idle => true,
@@ -130,6 +213,7 @@ impl FrameClock {
         match self.state {
             State::Committed { vblank: Some(vblank) } if vblank.time <= now => {
                 self.state = State::Idle;
+                self.arrived(vblank.time);
                 Some(vblank)
             }
             _ => None,
@@ -139,8 +223,10 @@ impl FrameClock {
     /// The display tells that the committed frame has come on the glass, at this time, with the vblank of this number,
     /// or with none. What that means for those who wait for it.
     pub fn flipped(&mut self, sequence: Option<u64>, time: u64) -> Flip {
+        self.arrived(time);
         if let Some(sequence) = sequence {
             self.state = State::Idle;
+            self.see(time);
             return Flip { sequence, time, is_hardware: true };
         }
         let next = self.grid.after(time);
@@ -148,93 +234,51 @@ impl FrameClock {
         Flip { sequence: next.sequence, time, is_hardware: false }
     }
 
+    /// A frame has come on the glass: whether that was the vblank that it was to come with says how long the next one is
+    /// to take.
+    fn arrived(&mut self, time: u64) {
+        let Some(aim) = self.aim.take() else { return };
+        if time <= aim.vblank.saturating_add(self.period / 2) {
+            self.lead.kept();
+        } else if !aim.is_rushed {
+            self.lead.missed();
+        }
+    }
+
+    /// Whether a driven clock has seen no vblank for too long to know when the next one will be.
+    pub fn has_lost_track(&self, now: u64) -> bool {
+        self.is_driven && self.seen.is_none_or(|seen| now.saturating_sub(seen) > KNOWN_FOR)
+    }
+
+    /// There was a vblank of the display hardware at this time: it corrects the period.
+    pub fn see(&mut self, time: u64) {
+        let before = self.seen.replace(time);
+        let Some(since) =
+            before.and_then(|before| time.checked_sub(before)).filter(|since| *since <= KNOWN_FOR)
+        else {
+            return;
+        };
+        let count = (since + self.period / 2) / self.period;
+        let error = since.cast_signed() - (count * self.period).cast_signed();
+        let correction = error / (count.max(1).cast_signed() * CORRECTION);
+        let mode = self.grid.period;
+        let range = mode - mode / TOLERANCE..=mode + mode / TOLERANCE;
+        self.period = self.period.saturating_add_signed(correction).clamp(*range.start(), *range.end());
+    }
+
     /// The display has refused the frame.
     pub fn refused(&mut self, now: u64) {
+        self.aim = None;
         self.state = State::Resting { until: now.saturating_add(AFTER_REFUSAL) };
     }
 
-    /// No frame is under way any more.
+    /// No frame is under way any more, and nobody knows when vblanks will be.
     pub fn reset(&mut self) {
+        self.aim = None;
+        self.seen = None;
         self.state = State::Idle;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PERIOD: u64 = 1_000_000_000 / 50;
-
-    fn grid(sequence: u64, time: u64) -> Flip {
-        Flip { sequence, time, is_hardware: false }
-    }
-
-    #[test]
-    fn frames_come_at_vblanks() {
-        let mut clock = FrameClock::paced(1000, 50_000);
-        clock.begin();
-        clock.commit(1000 + 5);
-        assert_eq!(clock.vblank_at(), Some(1000 + PERIOD));
-        assert_eq!(clock.flip(1000 + PERIOD - 1), None);
-        assert_eq!(clock.flip(1000 + PERIOD), Some(grid(1, 1000 + PERIOD)));
-        assert!(clock.is_idle(1000 + PERIOD));
-    }
-
-    #[test]
-    fn a_frame_at_the_vblank_itself_is_for_the_next() {
-        let mut clock = FrameClock::paced(0, 50_000);
-        clock.begin();
-        clock.commit(3 * PERIOD);
-        assert_eq!(clock.vblank_at(), Some(4 * PERIOD));
-    }
-
-    #[test]
-    fn times_stay_on_the_grid_however_late_one_looks() {
-        let mut clock = FrameClock::paced(0, 50_000);
-        clock.begin();
-        clock.commit(1);
-        assert_eq!(clock.flip(PERIOD * 10 + 7), Some(grid(1, PERIOD)));
-    }
-
-    #[test]
-    fn when_nothing_changes_nothing_wakes() {
-        let mut clock = FrameClock::paced(0, 50_000);
-        assert_eq!(clock.vblank_at(), None);
-        clock.begin();
-        assert_eq!(clock.vblank_at(), None);
-    }
-
-    #[test]
-    fn a_driven_clock_goes_by_what_it_is_told() {
-        let mut clock = FrameClock::driven(0, 50_000);
-        clock.begin();
-        clock.commit(5);
-        assert_eq!((clock.vblank_at(), clock.flip(PERIOD * 9)), (None, None));
-        assert_eq!(clock.flipped(Some(7), 700), Flip { sequence: 7, time: 700, is_hardware: true });
-        assert!(clock.is_idle(700));
-    }
-
-    #[test]
-    fn where_the_display_has_no_vblanks_the_clock_paces_itself() {
-        let mut clock = FrameClock::driven(0, 50_000);
-        clock.begin();
-        clock.commit(5);
-        assert_eq!(clock.flipped(None, PERIOD + 5), grid(2, PERIOD + 5));
-        assert!(!clock.is_idle(2 * PERIOD - 1));
-        assert_eq!(clock.rests_until(), Some(2 * PERIOD));
-        assert!(clock.is_idle(2 * PERIOD));
-        clock.begin();
-        clock.commit(2 * PERIOD);
-        assert_eq!(clock.flipped(None, 2 * PERIOD), grid(3, 2 * PERIOD), "no number twice");
-    }
-
-    #[test]
-    fn a_refused_frame_is_followed_by_a_rest() {
-        let mut clock = FrameClock::driven(0, 50_000);
-        clock.begin();
-        clock.commit(5);
-        clock.refused(10);
-        assert!(!clock.is_idle(AFTER_REFUSAL));
-        assert!(clock.is_idle(10 + AFTER_REFUSAL));
-    }
-}
+mod tests;

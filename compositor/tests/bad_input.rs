@@ -51,6 +51,9 @@ scenarios! {
     batches:
         batches
         stripes;
+    claims:
+        tokens_guessed
+        left_behind;
     memory:
         memory_that_is_refused
         memory_that_is_refused_even_unsealed

@@ -3,10 +3,11 @@
 mod fixture;
 
 use blitd_pixels::pixel::{OPAQUE, from_rgb565, multiply, over};
+use blitd_protocol::error::ErrorCode;
 use blitd_protocol::image::{Format, Image, Plane};
 use blitd_protocol::reply::Reply;
-use blitd_protocol::request::{Capture, Entry, FixedRectangle, LayerConfigure, Pixels, Request};
-use blitd_protocol::value::{CaptureSubject, NotShown, Operator, Path};
+use blitd_protocol::request::{Capture, Draw, Entry, FixedRectangle, LayerConfigure, Pixels, Request};
+use blitd_protocol::value::{CaptureSubject, ColorEncoding, ColorRange, NotShown, Operator, Path};
 use fixture::{Fixture, PERIOD, Random, START, Shared, capture, draw, fill, layer, packed};
 
 const BACKGROUND: u32 = OPAQUE;
@@ -41,6 +42,13 @@ fn check_format(format: Format, operator: Operator, opacity: u8) {
             Format::Xbgr8888 => OPAQUE | (byte(0) << 16) | (byte(1) << 8) | byte(2),
             Format::Abgr8888 => (byte(3) << 24) | (byte(0) << 16) | (byte(1) << 8) | byte(2),
             Format::Rgb565 => from_rgb565(((byte(1) << 8) | byte(0)) as u16),
+            Format::Rgb888 => OPAQUE | (byte(2) << 16) | (byte(1) << 8) | byte(0),
+            Format::Xrgb2101010 => {
+                let word = (byte(3) << 24) | (byte(2) << 16) | (byte(1) << 8) | byte(0);
+                let channel = |shift: u32| (word >> shift & 0x3ff) / 4;
+                OPAQUE | (channel(20) << 16) | (channel(10) << 8) | channel(0)
+            }
+            Format::Nv12 | Format::Yuyv => unreachable!("these have a test of their own"),
         };
         multiply(word, opacity)
     };
@@ -95,12 +103,78 @@ fn check_format(format: Format, operator: Operator, opacity: u8) {
 
 #[test]
 fn every_format_at_odd_strides_and_offsets() {
-    for format in Format::ALL {
+    for format in Format::ALL.into_iter().filter(|format| !format.is_yuv()) {
         for operator in [Operator::Source, Operator::Over] {
             check_format(format, operator, 255);
             check_format(format, operator, 100);
         }
     }
+}
+
+#[test]
+fn yuv_has_the_colours_of_its_encoding_and_range() {
+    const WIDTH: usize = 9;
+    const HEIGHT: usize = 7;
+    let mut fixture = Fixture::new(16, 16);
+    let mut client = fixture.client("yuv");
+    let memory = Shared::sealed(4096);
+    let mut random = Random(709);
+    let bytes: Vec<u8> = (0..4096).map(|_| random.next() as u8).collect();
+    memory.write(0, &bytes);
+    fixture.region(&mut client, 2, &memory);
+    fixture.layer(&mut client, layer(1, 0, 0, 16, 16));
+    let shown = Shared::sealed(16 * 16 * 4);
+    fixture.region(&mut client, 1, &shown);
+    // Rows of 11 bytes at 5, and those of the colours of 13 bytes at 1000; rows of 22 bytes at 5.
+    let plane = |stride, offset| Plane { region: 2, stride, offset };
+    let mut nv12 = Image::linear(WIDTH as u32, HEIGHT as u32, Format::Nv12, plane(11, 5));
+    (nv12.plane_count, nv12.planes[1]) = (2, plane(13, 1000));
+    let yuyv = Image::linear(WIDTH as u32, HEIGHT as u32, Format::Yuyv, plane(22, 5));
+    let of_nv12 = |x: usize, y: usize| {
+        let pair = 1000 + y / 2 * 13 + x / 2 * 2;
+        [5 + y * 11 + x, pair, pair + 1]
+    };
+    let of_yuyv = |x: usize, y: usize| {
+        let pair = 5 + y * 22 + x / 2 * 4;
+        [pair + x % 2 * 2, pair + 1, pair + 3]
+    };
+    for (encoding, kr, kb) in [(ColorEncoding::Bt601, 0.299, 0.114), (ColorEncoding::Bt709, 0.2126, 0.0722)] {
+        for (range, black, y_range, c_range) in
+            [(ColorRange::Limited, 16.0, 219.0, 224.0), (ColorRange::Full, 0.0, 255.0, 255.0)]
+        {
+            for (image, samples) in
+                [(nv12, &of_nv12 as &dyn Fn(usize, usize) -> [usize; 3]), (yuyv, &of_yuyv)]
+            {
+                let part = |x, y| Pixels { x, y, width: WIDTH as u32 - 1, height: HEIGHT as u32 - 1 };
+                let request = Draw {
+                    source: FixedRectangle::from_pixels(1, 1, WIDTH as u16 - 1, HEIGHT as u16 - 1),
+                    destination: part(0, 0),
+                    encoding,
+                    range,
+                    ..draw(1, image)
+                };
+                fixture.done(&mut client, &Request::Draw(request));
+                fixture.done(&mut client, &capture(CaptureSubject::Layer, 1, 16, 16));
+                let pixels = shown.bytes();
+                for (x, y) in (1..WIDTH).flat_map(|x| (1..HEIGHT).map(move |y| (x, y))) {
+                    let [luma, cb, cr] = samples(x, y).map(|at| f64::from(bytes[at]));
+                    let (luma, cb, cr) =
+                        ((luma - black) / y_range, (cb - 128.0) / c_range, (cr - 128.0) / c_range);
+                    let (red, blue) = (luma + 2.0 * (1.0 - kr) * cr, luma + 2.0 * (1.0 - kb) * cb);
+                    let green = (luma - kr * red - kb * blue) / (1.0 - kr - kb);
+                    let at = ((y - 1) * 16 + x - 1) * 4;
+                    for (ours, exact) in pixels[at..at + 3].iter().zip([blue, green, red]) {
+                        let exact = (exact * 255.0).clamp(0.0, 255.0);
+                        let is_near = (f64::from(*ours) - exact).abs() < 0.55;
+                        assert!(is_near, "{encoding:?} {range:?} ({x}, {y}): {ours} is {exact}");
+                    }
+                }
+            }
+        }
+    }
+    let mut apart = nv12;
+    apart.planes[1].region = 1;
+    fixture.refused_with(&mut client, &Request::Draw(draw(1, apart)), ErrorCode::NotSupported);
 }
 
 #[test]

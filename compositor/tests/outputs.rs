@@ -10,6 +10,7 @@ use blitd::display::output::{Output, Screen};
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;
+use blitd::scene::crop::whole;
 use blitd::scene::{LayerKey, Placed};
 use blitd::work::SLICE;
 use blitd::work::composition::{Composition, Turn};
@@ -357,8 +358,14 @@ fn slices(transform: Transform) -> usize {
     let unmapper = Helper::start().unwrap().unmapper();
     let storage = || Rc::new(Storage::new(640, 640, Format::Xrgb8888, &unmapper).unwrap());
     let place = Rectangle::from_size(640, 640);
-    let layer =
-        Placed { layer: LayerKey::default(), storage: storage(), place, opacity: 255, is_opaque: true };
+    let layer = Placed {
+        layer: LayerKey::default(),
+        storage: storage(),
+        place,
+        crop: whole(place.width(), place.height()),
+        opacity: 255,
+        is_opaque: true,
+    };
     let turn = Turn { transform, size: (640, 640) };
     let screen = storage();
     // New memory makes slices shorter.

@@ -519,6 +519,50 @@ fn a_layer_that_is_repainted_comes_back_without_its_picture() {
     });
 }
 
+/// With the connection a layer comes back that lingers, under another token; and one that was claimed, with the picture
+/// that another program had drawn.
+#[test]
+fn layers_that_linger_come_back_with_those_who_have_them() {
+    stage(false, |daemons| {
+        let options = options().linger();
+        let mut first = daemons.connect();
+        let left = first.create_layer(&options.at(100, 0)).unwrap();
+        let mut pixels = region(&mut first, 100, 100, 1);
+        first.draw(&left, &mut pixels, &draw()).unwrap();
+        let (token, seen) = (left.token().unwrap(), picture(&mut first, &left));
+        let change = LayerChange::default().size(50, 60).opacity(200);
+        first.configure_layer(&left, &change).unwrap();
+        drop(first);
+
+        let mut second = daemons.connect();
+        let mine = second.create_layer(&options).unwrap();
+        let before = mine.token().unwrap();
+        // The daemon may not have seen yet that the first one is gone.
+        let claimed = loop {
+            match second.claim_layer(token) {
+                Ok(layer) => break layer,
+                Err(Error::Refused(refusal)) => assert_eq!(refusal.code, ErrorCode::LayerInUse),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!((claimed.width(), claimed.height(), claimed.token()), (100, 100, Some(token)));
+        assert!(picture(&mut second, &claimed) == seen);
+        let screen = daemons.screen();
+        daemons.replace();
+        assert!(picture(&mut second, &claimed) == seen);
+        assert!(daemons.screen() == screen, "its size and opacity are as they were");
+        for (layer, before) in [(&mine, before), (&claimed, token)] {
+            let after = layer.token().unwrap();
+            assert_ne!(after, before);
+            let mut third = daemons.connect();
+            let code =
+                |error: Error| if let Error::Refused(refusal) = error { Some(refusal.code) } else { None };
+            assert_eq!(third.claim_layer(before).map_err(code).unwrap_err(), Some(ErrorCode::UnknownToken));
+            assert_eq!(third.claim_layer(after).map_err(code).unwrap_err(), Some(ErrorCode::LayerInUse));
+        }
+    });
+}
+
 /// What a random program has.
 struct Chance<'a> {
     daemons: &'a Daemons,

@@ -14,7 +14,7 @@ import struct
 import sys
 
 HELLO, REGION_CREATE, REGION_WRITE, REGION_READ = 0x01, 0x10, 0x12, 0x13
-LAYER_CREATE, DRAW, CAPTURE, SYNC = 0x20, 0x30, 0x34, 0x35
+LAYER_CREATE, LAYER_CONFIGURE, DRAW, CAPTURE, SYNC = 0x20, 0x21, 0x30, 0x34, 0x35
 WELCOME, DONE, DATA, SHOWN, REFUSED, FIRST_PULSE = 0x8001, 0x8002, 0x8003, 0x8004, 0x80FF, 0xC000
 XRGB8888 = 0x34325258
 MEMFD, HELD, READ_WRITE = 1, 3, 3
@@ -141,6 +141,18 @@ def run(inline):
     if wrong:
         y, x = divmod(wrong[0] // 4, SIDE)
         sys.exit(f"{len(wrong)} pixels differ, the first at ({x}, {y})")
+
+    # Only its lower right quarter, as it is, in the top left corner: bits 64 (size) and 128 (crop) of what changes.
+    half = SIDE // 2
+    connection.request(LAYER_CONFIGURE, struct.pack("<III iii 8x II IIII", LAYER, 64 | 128, 0, 0, 0, 0, half, half,
+                                                    half << 16, half << 16, half << 16, half << 16))
+    connection.request(CAPTURE, struct.pack("<B3xI", 2, 0) + whole + image(size))
+    captured = region.read(size, size)
+    for y in range(half):
+        at, start = 4 * SIDE * y, 4 * (SIDE * (half + y) + half)
+        if captured[at:at + 4 * half] != gradient[start:start + 4 * half]:
+            sys.exit(f"row {y} of the quarter differs")
+
     shown = f"shown in frame {frame}" if reason == 0 else f"not shown, reason {reason}"
     print(f"drawn and captured: {SIDE}x{SIDE} pixels equal, {shown}")
 

@@ -91,6 +91,10 @@ codes! {
     OutOfMemory = 32,
     /// The fences of a dmabuf did not signal in time.
     FenceTimeout = 33,
+    /// No layer that lingers has this token.
+    UnknownToken = 34,
+    /// The layer with this token belongs to a connection.
+    LayerInUse = 35,
 }
 
 impl ErrorCode {
@@ -121,6 +125,7 @@ impl Coded for crate::image::ImageError {
             Self::UnknownFormat { .. } => ErrorCode::UnknownFormat,
             Self::UnknownModifier { .. } => ErrorCode::UnknownModifier,
             Self::PlaneCount { .. } => ErrorCode::PlaneCount,
+            Self::PlaneRegions { .. } => ErrorCode::NotSupported,
             Self::StrideTooSmall { .. } => ErrorCode::StrideTooSmall,
             Self::SizeOverflow { .. } => ErrorCode::SizeOverflow,
             Self::OutsideRegion { .. } => ErrorCode::OutsideRegion,

@@ -6,7 +6,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{ErrorCode, Refusal};
 use crate::framing::{HEADER_LENGTH, MAX_LENGTH};
-use crate::value::{Backend, ClockSource, Mode, NotShown, Path, StatisticsSubject, Transform, ValueError};
+use crate::value::{
+    Backend, ClockSource, Mode, NotShown, Path, StatisticsSubject, Token, Transform, ValueError,
+};
 use crate::wire;
 
 /// The numbers of replies and pulses. A reply's header has its request's serial; a pulse's has 0.
@@ -23,6 +25,10 @@ pub mod kind {
     pub const OUTPUTS: u16 = 0x8005;
     /// Reply to statistics.
     pub const STATISTICS: u16 = 0x8006;
+    /// Reply to a layer_create whose layer lingers.
+    pub const TOKEN: u16 = 0x8007;
+    /// Reply to layer_claim.
+    pub const CLAIMED: u16 = 0x8008;
     /// Refused.
     pub const REFUSED: u16 = 0x80ff;
     /// Kinds from here on are pulses. One that a client does not know it passes over.
@@ -127,6 +133,10 @@ pub enum Reply<'a> {
     Outputs(List<wire::OutputRecord>),
     /// To statistics.
     Statistics(Statistics),
+    /// To a layer_create whose layer lingers: it is done, and this is its token.
+    Token(Token),
+    /// To layer_claim: it is done, and this is the layer.
+    Claimed(wire::LayerRecord),
     /// It was refused; the region is yours again.
     Refused(Refusal),
     /// A pulse: an output came, went or changed.
@@ -261,6 +271,12 @@ impl<'a> Reply<'a> {
                     StatisticsSubject::Priorities => Statistics::Priorities(list(kind, body)?.1),
                 })
             }
+            kind::TOKEN => {
+                let wire = exact::<wire::Token>(kind, body)?;
+                let nothing = ValueError::Number { field: "token", value: 0, takes: "any number but 0" };
+                Self::Token(Token::from_bytes(wire.token).ok_or(nothing)?)
+            }
+            kind::CLAIMED => Self::Claimed(*exact::<wire::LayerRecord>(kind, body)?),
             kind::REFUSED => {
                 let length = ReplyError::Length { kind, length: body.len() };
                 let (wire, text) = wire::Refused::ref_from_prefix(body).map_err(|_| length)?;
@@ -287,6 +303,8 @@ impl<'a> Reply<'a> {
             Self::Shown(_) => kind::SHOWN,
             Self::Outputs(_) => kind::OUTPUTS,
             Self::Statistics(_) => kind::STATISTICS,
+            Self::Token(_) => kind::TOKEN,
+            Self::Claimed(_) => kind::CLAIMED,
             Self::Refused(_) => kind::REFUSED,
             Self::OutputsChanged => kind::OUTPUTS_CHANGED,
         }
@@ -353,6 +371,8 @@ impl<'a> Reply<'a> {
                     Statistics::Priorities(list) => list.encode(number(StatisticsSubject::Priorities), out),
                 }
             }
+            Self::Token(token) => put(wire::Token { token: *token.as_bytes() }.as_bytes()),
+            Self::Claimed(record) => put(record.as_bytes()),
             Self::Refused(refusal) => {
                 put(wire::Refused {
                     code: refusal.code.number().into(),
@@ -374,6 +394,8 @@ impl<'a> Reply<'a> {
             Self::Shown(shown) => Reply::Shown(shown),
             Self::Outputs(list) => Reply::Outputs(list),
             Self::Statistics(statistics) => Reply::Statistics(statistics),
+            Self::Token(token) => Reply::Token(token),
+            Self::Claimed(record) => Reply::Claimed(record),
             Self::Refused(refusal) => Reply::Refused(refusal),
             Self::OutputsChanged => Reply::OutputsChanged,
         }

@@ -110,8 +110,22 @@ numbers! {
     Filter: "filter", "0 (nearest) or 1 (bilinear)" {
         /// The nearest source pixel.
         Nearest = 0,
-        /// A weighted mean of the four around.
+        /// A weighted mean of the four around; of all that it covers, where more than two come to one.
         Bilinear = 1,
+    }
+    /// Which colours the numbers of a YUV format mean, as the kernel's plane property `COLOR_ENCODING` has it.
+    ColorEncoding: "encoding", "0 (BT.601) or 1 (BT.709); 0 for RGB formats" {
+        /// ITU-R BT.601, of standard definition.
+        Bt601 = 0,
+        /// ITU-R BT.709, of high definition.
+        Bt709 = 1,
+    }
+    /// Which range the numbers of a YUV format have, as the kernel's plane property `COLOR_RANGE` has it.
+    ColorRange: "range", "0 (limited) or 1 (full); 0 for RGB formats" {
+        /// Y from 16 to 235, Cb and Cr from 16 to 240.
+        Limited = 0,
+        /// All of them from 0 to 255.
+        Full = 1,
     }
     /// How a source pixel meets the one that is there. Both operators are Porter and Duff's, on premultiplied
     /// pixels.
@@ -219,6 +233,36 @@ impl Priority {
 impl Default for Priority {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+/// What a layer that lingers is claimed with: 128 bits of the kernel's random numbers, so whoever has them was given
+/// them. Its text is in hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token([u8; 16]);
+
+impl Token {
+    /// The token in these bytes; `None` where they are 0, which stands for none.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        if u128::from_le_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
+    }
+
+    /// The bytes, for the wire or to be kept.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// A log is no place for it.
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token")
     }
 }
 

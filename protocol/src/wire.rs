@@ -87,10 +87,12 @@ layouts! {
     /// Request: changes what `changes` names.
     LayerConfigure {
         layer: U32, changes: U32, output: U32, x: I32, y: I32, z: I32,
-        band: u8, opacity: u8, visible: u8, reserved: [u8; 5],
+        band: u8, opacity: u8, visible: u8, reserved: [u8; 5], width: U32, height: U32, crop: Fixed,
     }
     /// Request: ends a layer.
     LayerDestroy { layer: U32, reserved: U32, }
+    /// Request: takes over a layer that lingers.
+    LayerClaim { layer: U32, reserved: U32, token: [u8; 16], }
     /// Request: draws an image into a layer; carried pixels follow.
     Draw {
         layer: U32, transform: u8, filter: u8, operator: u8, opacity: u8,
@@ -120,6 +122,8 @@ layouts! {
     Done { received: U64, started: U64, finished: U64, bytes: U64, slices: U32, path: u8, reserved: [u8; 3], }
     /// Reply to sync.
     Shown { sequence: U64, time: U64, output: U32, reason: u8, clock: u8, reserved: U16, }
+    /// Reply to a layer_create whose layer lingers.
+    Token { token: [u8; 16], }
     /// Begins the reply to outputs and to statistics; the records follow.
     List { subject: U32, first: U32, count: U32, total: U32, }
     /// Reply: refused; the text follows.
@@ -143,10 +147,11 @@ layouts! {
         region_bytes: U64, layer_bytes: U64, requests: U64, refused: U64, bytes_received: U64, bytes_sent: U64,
         name: [u8; 32],
     }
-    /// Record: a layer.
+    /// Record: a layer. Also the reply to layer_claim.
     LayerRecord {
         connection: U64, layer: U32, output: U32, x: I32, y: I32, width: U32, height: U32, z: I32, fourcc: U32,
-        band: u8, opacity: u8, visible: u8, reserved: [u8; 5], draws: U64, bytes: U64, name: [u8; 32],
+        band: u8, opacity: u8, visible: u8, linger: u8, uid: U32, draws: U64, bytes: U64,
+        shown_width: U32, shown_height: U32, crop: Fixed, token: [u8; 16], name: [u8; 32],
     }
     /// How long something took, over many times that it did; all but the first as values that it had.
     Distribution {

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use blitd_protocol::error::{ErrorCode, MAX_ERROR_TEXT, Refusal};
 use blitd_protocol::framing::{Framing, HEADER_LENGTH, MAX_LENGTH};
-use blitd_protocol::image::{Image, MAX_PLANES, Plane};
+use blitd_protocol::image::{Format, Image, MAX_PLANES, Plane};
 use blitd_protocol::reply::{List, Receipt, Reply, Shown, Statistics, Welcome, kind};
 use blitd_protocol::request::{
     Capture, Draw, Entry, Fill, FixedRectangle, Hello, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES,
     Pixels, RegionCreate, Request, RequestKind,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Transform,
+    Access, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, Memory, Mode, Name,
+    NotShown, Operator, Path, Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 use proptest::collection::vec;
@@ -45,6 +45,10 @@ fn pixels() -> impl Strategy<Value = Pixels> {
     any::<(i32, i32, u32, u32)>().prop_map(|(x, y, width, height)| Pixels { x, y, width, height })
 }
 
+fn fixed() -> impl Strategy<Value = FixedRectangle> {
+    any::<(u32, u32, u32, u32)>().prop_map(|(x, y, width, height)| FixedRectangle { x, y, width, height })
+}
+
 fn plane() -> impl Strategy<Value = Plane> {
     any::<(u32, u32, u64)>().prop_map(|(region, stride, offset)| Plane { region, stride, offset })
 }
@@ -62,15 +66,32 @@ fn image() -> impl Strategy<Value = Image> {
 
 fn draw() -> impl Strategy<Value = Draw<'static>> {
     let numbers = (select(Transform::ALL), select(Filter::ALL), select(Operator::ALL));
-    let source = any::<(u32, u32, u32, u32)>();
-    (any::<(u32, u8)>(), numbers, source, pixels(), image(), carried()).prop_map(
-        |((layer, opacity), (transform, filter, operator), source, destination, mut image, carried)| {
+    let colours = (select(ColorEncoding::ALL), select(ColorRange::ALL));
+    let fourcc = prop_oneof![any::<u32>(), select(&Format::ALL[..]).prop_map(Format::fourcc)];
+    (any::<(u32, u8)>(), (numbers, colours), fixed(), pixels(), (image(), fourcc), carried()).prop_map(
+        |((layer, opacity), (numbers, colours), source, destination, (mut image, fourcc), carried)| {
+            let (transform, filter, operator) = numbers;
+            let (mut encoding, mut range) = colours;
+            image.fourcc = fourcc;
+            if Format::from_fourcc(fourcc).is_ok_and(|format| !format.is_yuv()) {
+                (encoding, range) = (ColorEncoding::Bt601, ColorRange::Limited);
+            }
             if !carried.is_empty() {
                 image.planes[0].region = 0;
             }
-            let (x, y, width, height) = source;
-            let source = FixedRectangle { x, y, width, height };
-            Draw { layer, transform, filter, operator, opacity, source, destination, image, carried }
+            Draw {
+                layer,
+                transform,
+                filter,
+                operator,
+                opacity,
+                source,
+                destination,
+                image,
+                encoding,
+                range,
+                carried,
+            }
         },
     )
 }
@@ -83,8 +104,9 @@ fn fill() -> impl Strategy<Value = Fill> {
 fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
     let place = any::<Option<(i32, i32)>>();
     let rest = any::<(Option<i32>, Option<u8>, Option<bool>, Option<u32>)>();
-    (any::<u32>(), place, option::of(select(Band::ALL)), rest).prop_map(
-        |(layer, place, band, (z, opacity, visible, output))| LayerConfigure {
+    let shown = (any::<Option<(u32, u32)>>(), option::of(fixed()));
+    (any::<u32>(), place, option::of(select(Band::ALL)), rest, shown).prop_map(
+        |(layer, place, band, (z, opacity, visible, output), (size, crop))| LayerConfigure {
             layer,
             place,
             z,
@@ -92,6 +114,8 @@ fn layer_configure() -> impl Strategy<Value = LayerConfigure> {
             opacity,
             visible,
             output,
+            size,
+            crop,
         },
     )
 }
@@ -117,6 +141,10 @@ fn layer_create() -> impl Strategy<Value = LayerCreate> {
             }
         },
     )
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    (1..=u128::MAX).prop_map(|number| Token::from_bytes(number.to_le_bytes()).unwrap())
 }
 
 fn entry() -> impl Strategy<Value = Entry<'static>> {
@@ -151,6 +179,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
         layer_create().prop_map(Request::LayerCreate),
         layer_configure().prop_map(Request::LayerConfigure),
         any::<u32>().prop_map(|layer| Request::LayerDestroy { layer }),
+        (1..=u32::MAX, token()).prop_map(|(layer, token)| Request::LayerClaim { layer, token }),
         draw().prop_map(Request::Draw),
         fill().prop_map(Request::Fill),
         vec(entry(), 1..6).prop_map(Request::Batch),
@@ -211,6 +240,9 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         list().prop_map(|list| Reply::Statistics(Statistics::Clients(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Layers(list))),
         list().prop_map(|list| Reply::Statistics(Statistics::Priorities(list))),
+        token().prop_map(Reply::Token),
+        vec(any::<u8>(), size_of::<wire::LayerRecord>())
+            .prop_map(|bytes| Reply::Claimed(wire::LayerRecord::read_from_bytes(&bytes).unwrap())),
         refusal.prop_map(|(code, entry, text)| Reply::Refused(Refusal { code, entry, text })),
         Just(Reply::OutputsChanged),
     ]
@@ -413,6 +445,8 @@ fn what_no_message_can_carry_is_not_encoded() {
             plane_count: 0,
             planes: Default::default(),
         },
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Owned(vec![0; MAX_CARRIED + 1]),
     };
     assert!(Request::Draw(draw.clone()).encode(1, Priority::DEFAULT, &mut out).is_err());
@@ -461,7 +495,9 @@ fn refusals_tell_the_values_received() {
         opacity: 255,
         source: FixedRectangle::default(),
         destination: Pixels::default(),
-        image: wire::Image::default().into(),
+        image: Image::linear(1, 1, Format::Xrgb8888, Plane::default()),
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Borrowed(&[]),
     });
     for (from_end, field) in [(8, "encoding"), (7, "range")] {
@@ -479,10 +515,10 @@ fn refusals_tell_the_values_received() {
         assert_eq!(refusal.text, "reserved bytes of layer_configure are not 0: send them as 0");
     }
 
-    for length in [33, u32::MAX - 6, u32::MAX] {
+    for length in [57, u32::MAX - 6, u32::MAX] {
         let batch = Request::Batch(vec![Entry::LayerConfigure(change)]);
         let refusal = told(&batch, |body| body[12..16].copy_from_slice(&length.to_le_bytes()));
         assert_eq!(refusal.code, ErrorCode::Malformed);
-        assert_eq!(refusal.text, "the body of batch has 48 bytes: it takes each entry whole");
+        assert_eq!(refusal.text, "the body of batch has 72 bytes: it takes each entry whole");
     }
 }

@@ -10,12 +10,12 @@ use blitd_protocol::framing::{Framing, HEADER_LENGTH, MAX_DESCRIPTORS, MAX_LENGT
 use blitd_protocol::image::{Format, LINEAR, MAX_EXTENT, MAX_PLANES};
 use blitd_protocol::reply::{Reply, kind};
 use blitd_protocol::request::{
-    LayerConfigure, MAGIC, MAX_CARRIED, MAX_ENTRIES, Request, RequestKind, VERSION,
+    FixedRectangle, LayerConfigure, MAGIC, MAX_CARRIED, MAX_ENTRIES, Request, RequestKind, VERSION,
 };
 use blitd_protocol::transport::{SOCKET_VARIABLE, SYSTEM_SOCKET};
 use blitd_protocol::value::{
-    Access, Backend, Band, CaptureSubject, ClockSource, Filter, MAX_NAME, MAX_PRIORITY, Memory, Mode,
-    NotShown, Operator, Path, Priority, StatisticsSubject, Transform,
+    Access, Backend, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, MAX_NAME,
+    MAX_PRIORITY, Memory, Mode, NotShown, Operator, Path, Priority, StatisticsSubject, Transform,
 };
 use blitd_protocol::wire::{self, LAYOUTS};
 use zerocopy::FromBytes;
@@ -122,6 +122,8 @@ const REPLIES: &[(u16, &str)] = &[
     (kind::SHOWN, "shown"),
     (kind::OUTPUTS, "outputs"),
     (kind::STATISTICS, "statistics"),
+    (kind::TOKEN, "token"),
+    (kind::CLAIMED, "claimed"),
     (kind::REFUSED, "refused"),
     (kind::OUTPUTS_CHANGED, "outputs_changed"),
 ];
@@ -134,6 +136,8 @@ fn reply_name(reply: &Reply<'_>) -> &'static str {
         Reply::Shown(_) => "shown",
         Reply::Outputs(_) => "outputs",
         Reply::Statistics(_) => "statistics",
+        Reply::Token(_) => "token",
+        Reply::Claimed(_) => "claimed",
         Reply::Refused(_) => "refused",
         Reply::OutputsChanged => "outputs_changed",
     }
@@ -183,6 +187,8 @@ fn every_value_has_its_number() {
         Access = "`access`",
         Transform = "`transform`",
         Filter = "`filter`",
+        ColorEncoding = "`encoding`",
+        ColorRange = "`range`",
         Operator = "`operator`",
         Band = "`band`",
         CaptureSubject = "`subject` in a capture",
@@ -224,6 +230,8 @@ fn every_change_has_its_bit() {
         ("opacity", LayerConfigure { opacity: Some(0), ..Default::default() }),
         ("visible", LayerConfigure { visible: Some(false), ..Default::default() }),
         ("output", LayerConfigure { output: Some(0), ..Default::default() }),
+        ("size", LayerConfigure { size: Some((0, 0)), ..Default::default() }),
+        ("crop", LayerConfigure { crop: Some(FixedRectangle::default()), ..Default::default() }),
     ];
     let code = changes
         .map(|(name, configure)| {
@@ -373,7 +381,7 @@ fn every_kind_has_an_example() {
         names.insert((side, name));
     }
     for kind in RequestKind::ALL {
-        let reserved = matches!(kind, RequestKind::LayerClaim | RequestKind::Present);
+        let reserved = *kind == RequestKind::Present;
         assert_eq!(names.contains(&(true, kind.name())), !reserved, "{kind}");
     }
     for (_, name) in REPLIES {

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod idle;
+mod kernels;
 mod qemu;
 mod setup;
 mod test;
@@ -39,11 +40,17 @@ enum Task {
     /// An end of a bare round trip.
     #[command(hide = true)]
     BenchEcho(bench::echo::Arguments),
+    /// Kernels that are measured.
+    #[command(hide = true)]
+    BenchPixels(bench::pixels::Arguments),
     /// A start of blitd that is measured.
     #[command(hide = true)]
     BenchStart(bench::start::Arguments),
-    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver. Needs a machine that
-    /// does nothing else meanwhile.
+    /// What is measured in a guest.
+    #[command(hide = true)]
+    BenchGuest(bench::guest::Arguments),
+    /// Shows in real time that an animation at 60 Hz loses no frame on the virtual display driver, and that what is drawn
+    /// two milliseconds before a vblank comes with it. Needs a machine that does nothing else meanwhile.
     Frames,
     /// Shows that what is on the glass, seen from outside, is what should be: several display drivers in QEMU.
     Qemu(qemu::Arguments),
@@ -62,7 +69,9 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchPixels(arguments) => bench::pixels::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchStart(arguments) => bench::start::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchGuest(arguments) => bench::guest::run_in_guest(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),
         Task::Qemu(arguments) => qemu::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::QemuGuest(arguments) => qemu::guest::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -38,6 +38,24 @@ pub(crate) const GBM: Tool = Tool {
     install: &["apt-get", "install", "-y", "--no-install-recommends", "libgbm1", "libgl1-mesa-dri"],
 };
 
+/// What kernels are held against, in tests.
+pub(crate) const PIXMAN: Tool = Tool {
+    probe: &["sh", "-c", "ls /usr/lib/*/libpixman-1.so.0"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libpixman-1-0"],
+};
+
+/// The same to build with, for measurements.
+pub(crate) const PIXMAN_HEADERS: Tool = Tool {
+    probe: &["sh", "-c", "ls /usr/include/pixman-1/pixman.h"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "libpixman-1-dev"],
+};
+
+/// Sees what programs do with memory.
+pub(crate) const VALGRIND: Tool = Tool {
+    probe: &["valgrind", "--version"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "valgrind"],
+};
+
 /// A shell for guests, which needs no library.
 pub(crate) const BUSYBOX: Tool = Tool {
     probe: &["/bin/busybox", "true"],
@@ -54,6 +72,38 @@ pub(crate) const XVFB: Tool = Tool {
 pub(crate) const XCB: Tool = Tool {
     probe: &["sh", "-c", "test -e \"$(cc -print-file-name=libxcb-shm.so)\""],
     install: &["apt-get", "install", "-y", "--no-install-recommends", "libxcb1-dev", "libxcb-shm0-dev"],
+};
+
+/// A compositor that blitd is compared with on a card, and the device manager that it asks for cards.
+pub(crate) const WESTON: Tool = Tool {
+    probe: &["sh", "-c", EVERY, "sh", "weston", "udevadm", "/lib/systemd/systemd-udevd"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "weston", "udev"],
+};
+
+/// Another one, and what gives it the card and serves clients of X, which it insists on.
+pub(crate) const CAGE: Tool = Tool {
+    probe: &["sh", "-c", EVERY, "sh", "cage", "seatd", "Xwayland"],
+    install: &["apt-get", "install", "-y", "--no-install-recommends", "cage", "seatd", "xwayland"],
+};
+
+/// The libraries of their client and of a program that needs no compositor.
+pub(crate) const WAYLAND: Tool = Tool {
+    probe: &[
+        "sh",
+        "-c",
+        "pkg-config --exists wayland-client wayland-protocols libdrm && wayland-scanner --version",
+    ],
+    install: &[
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "libwayland-dev",
+        "libwayland-bin",
+        "wayland-protocols",
+        "libdrm-dev",
+        "pkg-config",
+    ],
 };
 
 /// The machine that is looked at from outside, and what packs its first files.

@@ -1,14 +1,15 @@
 //! Everything that a change must pass.
 
 use crate::idle;
+use crate::kernels;
 use crate::qemu;
-use crate::setup::{CLIPPY, GBM, PYTHON, RUSTFMT, ensure, has};
+use crate::setup::{CLIPPY, GBM, PIXMAN, PYTHON, RUSTFMT, ensure, has};
 use crate::tools::{TaskError, cargo, run as run_command};
 use crate::vm;
 
 /// The cheap checks first, the tests last: their own summaries are the last lines.
 pub(crate) fn run() -> Result<(), TaskError> {
-    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM] {
+    for tool in [&RUSTFMT, &CLIPPY, &PYTHON, &GBM, &PIXMAN] {
         ensure(tool)?;
     }
     run_command(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
@@ -28,14 +29,15 @@ pub(crate) fn run() -> Result<(), TaskError> {
     )?;
     licences()?;
     idle::run(&idle::Arguments::default())?;
+    kernels::check_memory()?;
     in_guest()?;
     qemu::run(&qemu::Arguments::default())?;
     // Examples are programs that tests run.
     run_command(&mut cargo(&["test", "--workspace", "--locked"]))
 }
 
-/// What needs a display driver runs in the guest. An animation runs in virtual time: whether it is in time must not
-/// depend on what else this machine does.
+/// What needs a display driver runs in the guest. An animation and draws shortly before a vblank run in virtual
+/// time: whether they are in time must not depend on what else this machine does.
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[])?;
@@ -45,7 +47,8 @@ fn in_guest() -> Result<(), TaskError> {
     vm::test("turmoil", &[])?;
     vm::test("units", &["--systemd"])?;
     vm::test("refusals", &[])?;
-    vm::test("animation", &["--kernel", "time-travel=inf-cpu"])
+    vm::test("animation", &["--kernel", "time-travel=inf-cpu"])?;
+    vm::test("deadline", &["--kernel", "time-travel=inf-cpu"])
 }
 
 /// The advisories need a list from the network, which is not everywhere; the rest is in the manifests.

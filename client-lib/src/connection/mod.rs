@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use blitd_protocol::reply::{Receipt, Reply, Shown, Welcome};
 use blitd_protocol::request::Request;
 use blitd_protocol::transport::default_socket;
-use blitd_protocol::value::{Access, Memory, Mode, Priority};
+use blitd_protocol::value::{Access, Memory, Mode, Priority, Token};
 
 use crate::connect;
 use crate::error::Error;
 use crate::exchange::{Shared, Way};
-use crate::layer::{Layer, LayerChange, LayerOptions};
+use crate::layer::{Layer, LayerChange, LayerOptions, SharedToken};
 use crate::memory;
 use crate::region::{self, Backing, Region, new_id};
 pub use asked::Asked;
@@ -232,8 +232,39 @@ impl Connection {
         if options.is_repainted() {
             self.shared.exchange().will_be_repainted(id);
         }
-        self.call(&Request::LayerCreate(options.request(id)), done)?;
-        Ok(Layer::new(id, options))
+        let token = self.call(&Request::LayerCreate(options.request(id)), |reply| match reply {
+            Reply::Done(_) => Some(None),
+            Reply::Token(token) => Some(Some(token)),
+            _ => None,
+        })?;
+        let layer = Layer::new(id, options);
+        Ok(match token {
+            Some(token) => Layer::lingering(id, layer.width(), layer.height(), self.token(id, token)),
+            None => layer,
+        })
+    }
+
+    /// Takes over a layer that [lingers](LayerOptions::linger) and belongs to nobody, by its token. It stays as it is. A
+    /// lost token is in the listing of [`layer_statistics`](Self::layer_statistics), for programs of the same user and of root.
+    ///
+    /// # Errors
+    /// The daemon has no such layer ([`UnknownToken`](blitd_protocol::error::ErrorCode::UnknownToken)), as after it has
+    /// been started anew; the layer belongs to a connection
+    /// ([`LayerInUse`](blitd_protocol::error::ErrorCode::LayerInUse)); this user may not have its band; or the daemon's
+    /// limit for this user is reached.
+    pub fn claim_layer(&mut self, token: Token) -> Result<Layer, Error> {
+        let id = new_id();
+        let record = self.call(&Request::LayerClaim { layer: id, token }, |reply| match reply {
+            Reply::Claimed(record) => Some(record),
+            _ => None,
+        })?;
+        Ok(Layer::lingering(id, record.width.get(), record.height.get(), self.token(id, token)))
+    }
+
+    /// The token of a layer that lingers, as it is kept for a daemon that comes back, if it is.
+    fn token(&self, layer: u32, token: Token) -> SharedToken {
+        let kept = self.shared.record().and_then(|record| record.token(layer));
+        kept.unwrap_or_else(|| SharedToken::new(token))
     }
 
     /// Changes a layer.

@@ -236,6 +236,17 @@ impl Exchange {
                 repainted.into_iter().for_each(|layer| record.is_repainted(layer));
                 reply
             }
+            Reply::Token(token) => {
+                record.lingers(&request, token);
+                repainted.into_iter().for_each(|layer| record.is_repainted(layer));
+                reply
+            }
+            Reply::Claimed(layer) => {
+                if let Some(layer) = record.claimed(&request, &layer) {
+                    self.capture(&mut record, layer);
+                }
+                reply
+            }
             reply => reply,
         }
     }

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blitd_protocol::error::{ErrorCode, Refusal};
-use blitd_protocol::request::{Draw, Entry, Fill, LayerConfigure, LayerCreate, Request};
-use blitd_protocol::value::CaptureSubject;
+use blitd_protocol::request::{Draw, Entry, Fill, FixedRectangle, LayerConfigure, LayerCreate, Request};
+use blitd_protocol::value::{Band, CaptureSubject, Name, Token};
+use blitd_protocol::wire;
 
+use crate::layer::SharedToken;
 use crate::region::Backing;
 use picture::{Part, Picture};
 
@@ -30,15 +32,82 @@ struct RegionRecord {
 
 #[derive(Debug)]
 struct LayerRecord {
-    /// How it was created, with all changes since.
+    /// How it was created, with all changes since that a creation can have.
     create: LayerCreate,
+    /// The changes that it cannot have.
+    shown: LayerConfigure,
+    /// Where it lingers.
+    token: Option<SharedToken>,
     /// `None` where the program paints it anew all the time.
     picture: Option<Picture>,
     /// Why the daemon that is there now does not have it.
     refusal: Option<Refusal>,
 }
 
+impl LayerRecord {
+    fn new(create: LayerCreate) -> Self {
+        let shown = LayerConfigure { layer: create.layer, ..LayerConfigure::default() };
+        Self { create, shown, token: None, picture: Some(Picture::new(&create)), refusal: None }
+    }
+
+    /// The change that makes a layer that is there what it was, but hidden.
+    fn hidden(&self) -> LayerConfigure {
+        let LayerCreate { layer, output, x, y, width, height, z, band, opacity, .. } = self.create;
+        let whole = FixedRectangle { x: 0, y: 0, width: width << 16, height: height << 16 };
+        LayerConfigure {
+            layer,
+            place: Some((x, y)),
+            z: Some(z),
+            band: Some(band),
+            opacity: Some(opacity),
+            visible: Some(false),
+            output: Some(output),
+            size: Some(self.shown.size.unwrap_or((width, height))),
+            crop: Some(self.shown.crop.unwrap_or(whole)),
+        }
+    }
+}
+
 impl Record {
+    /// The request to make a layer that lingers was carried out.
+    pub(crate) fn lingers(&mut self, request: &Request<'_>, token: Token) {
+        let Request::LayerCreate(create) = request else { return };
+        let token = Some(SharedToken::new(token));
+        self.layers.insert(create.layer, LayerRecord { token, ..LayerRecord::new(*create) });
+    }
+
+    /// The request to claim a layer was carried out: this is the layer. Tells which one is to be captured, since its
+    /// picture is not known.
+    pub(crate) fn claimed(&mut self, request: &Request<'_>, layer: &wire::LayerRecord) -> Option<u32> {
+        let Request::LayerClaim { layer: id, token } = *request else { return None };
+        let create = LayerCreate {
+            layer: id,
+            output: layer.output.get(),
+            x: layer.x.get(),
+            y: layer.y.get(),
+            width: layer.width.get(),
+            height: layer.height.get(),
+            z: layer.z.get(),
+            fourcc: layer.fourcc.get(),
+            band: Band::from_number(layer.band).unwrap_or(Band::Normal),
+            opacity: layer.opacity,
+            visible: layer.visible != 0,
+            linger: true,
+            name: Name::from_bytes(layer.name).unwrap_or_default(),
+        };
+        let mut record = LayerRecord { token: Some(SharedToken::new(token)), ..LayerRecord::new(create) };
+        record.shown.size = Some((layer.shown_width.get(), layer.shown_height.get()));
+        record.shown.crop = Some(layer.crop.into());
+        record.picture.iter_mut().for_each(Picture::forget);
+        self.layers.insert(id, record);
+        Some(id)
+    }
+
+    /// The token of a layer that lingers.
+    pub(crate) fn token(&self, layer: u32) -> Option<SharedToken> {
+        self.layers.get(&layer)?.token.clone()
+    }
+
     /// The picture of a layer is not kept.
     pub(crate) fn is_repainted(&mut self, layer: u32) {
         self.layers.entry(layer).and_modify(|layer| layer.picture = None);
@@ -57,8 +126,7 @@ impl Record {
                 }
             }
             Request::LayerCreate(create) => {
-                let picture = Some(Picture::new(&create));
-                self.layers.insert(create.layer, LayerRecord { create, picture, refusal: None });
+                self.layers.insert(create.layer, LayerRecord::new(create));
             }
             Request::LayerConfigure(change) => self.configure(change),
             Request::LayerDestroy { layer } => drop(self.layers.remove(&layer)),
@@ -150,14 +218,16 @@ impl Record {
     }
 
     fn configure(&mut self, change: LayerConfigure) {
-        let Some(LayerRecord { create, .. }) = self.layers.get_mut(&change.layer) else { return };
-        let LayerConfigure { layer: _, place, z, band, opacity, visible, output } = change;
+        let Some(LayerRecord { create, shown, .. }) = self.layers.get_mut(&change.layer) else { return };
+        let LayerConfigure { layer: _, place, z, band, opacity, visible, output, size, crop } = change;
         (create.x, create.y) = place.unwrap_or((create.x, create.y));
         create.z = z.unwrap_or(create.z);
         create.band = band.unwrap_or(create.band);
         create.opacity = opacity.unwrap_or(create.opacity);
         create.visible = visible.unwrap_or(create.visible);
         create.output = output.unwrap_or(create.output);
+        shown.size = size.or(shown.size);
+        shown.crop = crop.or(shown.crop);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blitd_protocol::image::{Format, Image, Plane, Rectangle};
 use blitd_protocol::request::{Capture, Draw, Fill, FixedRectangle, LayerCreate, Pixels};
-use blitd_protocol::value::{CaptureSubject, Filter, Operator, Transform};
+use blitd_protocol::value::{CaptureSubject, ColorEncoding, ColorRange, Filter, Operator, Transform};
 
 use crate::error::Error;
 use crate::inline::{self, Ranges};
@@ -154,6 +154,13 @@ impl Picture {
         &self.parts
     }
 
+    /// What makes a layer as new, so that the parts can be drawn on it; where they are known.
+    pub(crate) fn clear_layer(&self, layer: u32) -> Option<Fill> {
+        let (width, height) = (self.bounds.width(), self.bounds.height());
+        let destination = Pixels { x: 0, y: 0, width, height };
+        (!self.is_lost).then_some(Fill { layer, colour: 0, operator: Operator::Source, destination })
+    }
+
     /// The layer shows one thing more.
     pub(crate) fn add(&mut self, part: Part) {
         let Some(area) = part.destination(self.bounds) else { return };
@@ -265,6 +272,8 @@ impl Picture {
             source: FixedRectangle { x: 0, y: 0, width: width << 16, height: height << 16 },
             destination: Pixels { x: 0, y: 0, width, height },
             image: self.image(region),
+            encoding: ColorEncoding::Bt601,
+            range: ColorRange::Limited,
             carried: Cow::Borrowed(&[]),
         };
         self.add(Part::Draw(draw, Some(Arc::clone(backing))));

@@ -1,7 +1,7 @@
 //! Bringing what a record holds to a daemon that has nothing of it.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use blitd_protocol::image::Rectangle;
@@ -16,6 +16,7 @@ use super::Record;
 use super::picture::Part;
 use crate::error::Error;
 use crate::inline::{self, Ranges};
+use crate::layer::SharedToken;
 use crate::link::{Link, Serial};
 use crate::region::Backing;
 
@@ -38,12 +39,13 @@ struct Replay<'a> {
 enum Asked {
     Region(u32),
     Layer(u32),
+    Claim(u32),
     Picture,
 }
 
 impl Record {
-    /// Makes everything anew: the regions, then the layers, hidden, with their pictures; and when all are whole, shows
-    /// them in one batch, so that no frame has a part of them.
+    /// Claims the layers that linger and are still there, and makes everything else anew: the regions, then the layers,
+    /// hidden, with their pictures; and when all are whole, shows them in one batch, so that no frame has a part of them.
     ///
     /// What the daemon refuses is left out, and remembered with its reason.
     ///
@@ -52,10 +54,25 @@ impl Record {
     pub(crate) fn replay(&mut self, link: &mut Link, welcome: &Welcome) -> Result<(), Error> {
         let priority = Priority::new(welcome.ceiling).unwrap_or_default().min(Priority::DEFAULT);
         let mut replay = Replay { link, mode: welcome.mode, priority, asked: VecDeque::new() };
+        // Where only the connection had ended, the daemon still has them.
+        for (id, layer) in &self.layers {
+            if let Some(token) = layer.token.as_ref().map(SharedToken::get) {
+                replay.ask(&Request::LayerClaim { layer: *id, token }, Asked::Claim(*id))?;
+            }
+        }
+        let claimed = replay.hear(self)?;
         for (id, region) in &self.regions {
             replay.create(&region.backing, Asked::Region(*id))?;
         }
         for (id, layer) in &self.layers {
+            if claimed.contains(id) {
+                // What had no reply may have been done, and is asked again: so it is as it was before that.
+                replay.ask(&Request::LayerConfigure(layer.hidden()), Asked::Picture)?;
+                if let Some(clear) = layer.picture.as_ref().and_then(|picture| picture.clear_layer(*id)) {
+                    replay.ask(&Request::Fill(clear), Asked::Picture)?;
+                }
+                continue;
+            }
             let hidden = LayerCreate { visible: false, ..layer.create };
             replay.ask(&Request::LayerCreate(hidden), Asked::Layer(*id))?;
         }
@@ -77,16 +94,16 @@ impl Record {
                 }
             }
         }
-        let shown = self.layers.values().filter(|layer| layer.create.visible && layer.refusal.is_none());
-        let shown = shown.map(|layer| {
-            let layer = layer.create.layer;
-            Entry::LayerConfigure(LayerConfigure { layer, visible: Some(true), ..Default::default() })
-        });
-        let entries: Vec<_> = shown.collect();
+        let there = self.layers.values().filter(|layer| layer.refusal.is_none());
+        let entries: Vec<_> = there
+            .map(|layer| LayerConfigure { visible: layer.create.visible.then_some(true), ..layer.shown })
+            .filter(|change| *change != LayerConfigure { layer: change.layer, ..LayerConfigure::default() })
+            .map(Entry::LayerConfigure)
+            .collect();
         for entries in entries.chunks(MAX_ENTRIES) {
             replay.ask(&Request::Batch(entries.to_vec()), Asked::Picture)?;
         }
-        replay.hear(self)
+        replay.hear(self).map(drop)
     }
 }
 
@@ -132,8 +149,10 @@ impl Replay<'_> {
         let [left, top, width, height] =
             [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
         let format = draw.image.check(|_| Ok::<_, Error>(u64::MAX))?.format();
-        let columns = width.min(MAX_CARRIED as u32 / format.bytes_per_pixel()).max(1);
-        let rows = (MAX_CARRIED as u32 / (columns * format.bytes_per_pixel())).max(1);
+        // Of pixels that share their colours, some beside these travel too: less than twice as many.
+        let bytes = if format.is_yuv() { 4 } else { format.bytes_per_pixel() };
+        let columns = width.min(MAX_CARRIED as u32 / bytes).max(1);
+        let rows = (MAX_CARRIED as u32 / (columns * bytes)).max(1);
         for y in (0..height).step_by(rows as usize) {
             for x in (0..width).step_by(columns as usize) {
                 let size = [columns.min(width - x), rows.min(height - y)];
@@ -175,23 +194,35 @@ impl Replay<'_> {
         self.link.wait_for(serial, Some(Instant::now() + PATIENCE))
     }
 
-    /// Waits for all replies, and remembers what was refused.
-    fn hear(&mut self, record: &mut Record) -> Result<(), Error> {
+    /// Waits for all replies, and remembers what was refused, and tokens. Tells which layers were claimed.
+    fn hear(&mut self, record: &mut Record) -> Result<BTreeSet<u32>, Error> {
+        let mut claimed = BTreeSet::new();
         while let Some((serial, asked)) = self.asked.pop_front() {
-            let refusal = match self.reply(serial)? {
-                Reply::Refused(refusal) => Some(refusal),
-                _ => None,
-            };
+            let (mut refusal, mut token) = (None, None);
+            match self.reply(serial)? {
+                Reply::Refused(refused) => refusal = Some(refused),
+                Reply::Token(given) => token = Some(given),
+                _ => {}
+            }
             match asked {
                 Asked::Region(id) => {
                     record.regions.entry(id).and_modify(|region| region.refusal = refusal);
                 }
                 Asked::Layer(id) => {
-                    record.layers.entry(id).and_modify(|layer| layer.refusal = refusal);
+                    record.layers.entry(id).and_modify(|layer| {
+                        layer.refusal = refusal;
+                        layer.token.iter().zip(token).for_each(|(kept, token)| kept.set(token));
+                    });
                 }
+                Asked::Claim(id) if refusal.is_none() => {
+                    record.layers.entry(id).and_modify(|layer| layer.refusal = None);
+                    claimed.insert(id);
+                }
+                // It is made anew, or that is refused for the same reason.
+                Asked::Claim(_) => {}
                 Asked::Picture => {}
             }
         }
-        Ok(())
+        Ok(claimed)
     }
 }

@@ -8,14 +8,16 @@ use std::thread;
 use std::time::Duration;
 
 use blitd_protocol::error::ErrorCode;
+use blitd_protocol::reply::Reply;
 use blitd_protocol::request::{Entry, MAX_CARRIED, Request};
 use blitd_protocol::transport::{Endpoint, Wait};
-use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode};
+use blitd_protocol::value::{Access, CaptureSubject, Memory, Mode, Operator, Token};
+use blitd_protocol::wire::LayerRecord;
 
 use super::{Asked, Peer, done, refused};
 use crate::{
-    BatchEntry, Connection, ConnectionOptions, Draw, Error, Format, ImageView, Layer, LayerChange,
-    LayerOptions, LendError, Pixels, Region,
+    BatchEntry, Connection, ConnectionOptions, Draw, Error, FixedRectangle, Format, ImageView, Layer,
+    LayerChange, LayerOptions, LendError, Pixels, Region,
 };
 
 /// Where scripted daemons listen, one after the other.
@@ -88,6 +90,19 @@ fn prepared(connection: &mut Connection, peer: &mut Peer) -> (Layer, Region) {
     })
 }
 
+/// A layer as a daemon tells it to who claims it.
+fn claimed(layer: u32) -> Reply<'static> {
+    let side = 50.into();
+    let fourcc = Format::Xrgb8888.fourcc().into();
+    Reply::Claimed(LayerRecord {
+        layer: layer.into(),
+        width: side,
+        height: side,
+        fourcc,
+        ..Default::default()
+    })
+}
+
 /// All that a daemon is asked to restore, which ends with the batch that shows it.
 fn restored(peer: &mut Peer) -> Vec<Asked> {
     let mut all = Vec::new();
@@ -99,15 +114,98 @@ fn restored(peer: &mut Peer) -> Vec<Asked> {
     }
 }
 
+/// Where only the connection has ended, the daemon still has the layers that linger. They are claimed and made what they
+/// were: what had no reply may have been done, and is asked again.
+#[test]
+fn layers_that_linger_are_claimed_where_the_daemon_has_them() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let tokens = [1, 2, 3].map(|byte| Token::from_bytes([byte; 16]).unwrap());
+    let (kept, lost) = thread::scope(|scope| {
+        scope.spawn(|| {
+            for token in &tokens[..2] {
+                let asked = peer.next().unwrap();
+                assert!(matches!(asked.request, Request::LayerCreate(create) if create.linger));
+                peer.send(asked.serial, &Reply::Token(*token));
+            }
+            drop((peer.done(), peer.done()));
+        });
+        let kept = connection.create_layer(&options().linger()).unwrap();
+        let lost = connection.create_layer(&options().linger()).unwrap();
+        connection.fill(&kept, 5, 0, 0, 50, 50).unwrap();
+        connection.fill(&lost, 6, 0, 0, 50, 50).unwrap();
+        (kept, lost)
+    });
+    assert_eq!((kept.token(), lost.token()), (Some(tokens[0]), Some(tokens[1])));
+    drop(peer);
+    let mut peer = place.welcome(Mode::Shared);
+    for (layer, token) in [(&kept, tokens[0]), (&lost, tokens[1])] {
+        let asked = peer.next().unwrap();
+        assert_eq!(asked.request, Request::LayerClaim { layer: layer.id(), token });
+        let is_there = layer.id() == kept.id();
+        let reply = if is_there { claimed(layer.id()) } else { refused(ErrorCode::UnknownToken) };
+        peer.send(asked.serial, &reply);
+    }
+    let asked = [peer.done(), peer.done()].map(|asked| asked.request);
+    let [Request::LayerConfigure(change), Request::Fill(clear)] = &asked else { panic!("{asked:?}") };
+    assert_eq!((change.layer, change.visible, change.size), (kept.id(), Some(false), Some((50, 50))));
+    assert_eq!((clear.layer, clear.colour, clear.operator), (kept.id(), 0, Operator::Source));
+    let asked = peer.next().unwrap();
+    let Request::LayerCreate(create) = asked.request else { panic!("{asked:?}") };
+    assert_eq!((create.layer, create.linger, create.visible), (lost.id(), true, false));
+    peer.send(asked.serial, &Reply::Token(tokens[2]));
+    let asked = restored(&mut peer);
+    let requests: Vec<_> = asked.iter().map(|asked| &asked.request).collect();
+    let [Request::Fill(first), Request::Fill(second), Request::Batch(show)] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    let drawn = [(first.layer, first.colour), (second.layer, second.colour)];
+    assert_eq!((drawn, show.len()), ([(kept.id(), 5), (lost.id(), 6)], 2));
+    // It asks when all is there again.
+    answered(&mut connection, &mut peer, 1, |connection| connection.fill(&kept, 7, 0, 0, 1, 1).unwrap());
+    assert_eq!((kept.token(), lost.token()), (Some(tokens[0]), Some(tokens[2])));
+}
+
+/// What a layer shows that another program drew is captured, so that it can be restored too.
+#[test]
+fn the_picture_of_a_claimed_layer_is_captured() {
+    let place = Place::new();
+    let (mut connection, mut peer) = place.connect(Mode::Shared);
+    let token = Token::from_bytes([9; 16]).unwrap();
+    let (layer, captured) = thread::scope(|scope| {
+        let daemon = scope.spawn(|| {
+            let asked = peer.next().unwrap();
+            let Request::LayerClaim { layer, .. } = asked.request else { panic!("{asked:?}") };
+            peer.send(asked.serial, &claimed(layer));
+            let asked = [peer.done(), peer.done(), peer.done(), peer.done()];
+            asked.into_iter().find_map(|asked| match asked.request {
+                Request::Capture(capture) => Some(capture),
+                _ => None,
+            })
+        });
+        let layer = connection.claim_layer(token).unwrap();
+        connection.configure_layer(&layer, &LayerChange::default().z(1)).unwrap();
+        (layer, daemon.join().unwrap().expect("a capture"))
+    });
+    assert_eq!((layer.width(), layer.height(), layer.token()), (50, 50, Some(token)));
+    assert_eq!(
+        (captured.subject, captured.id, captured.source.width),
+        (CaptureSubject::Layer, layer.id(), 50)
+    );
+}
+
 #[test]
 fn layers_come_hidden_are_drawn_and_shown_together() {
     let place = Place::new();
     let (mut connection, mut peer) = place.connect(Mode::Shared);
     let (layer, mut region) = prepared(&mut connection, &mut peer);
-    let hidden = answered(&mut connection, &mut peer, 4, |connection| {
+    let crop = FixedRectangle::from_pixels(1, 2, 3, 4);
+    let hidden = answered(&mut connection, &mut peer, 6, |connection| {
         let hidden = connection.create_layer(&options().hidden()).unwrap();
         connection.draw(&layer, &mut region, &draw().at(3, 4)).unwrap();
         connection.configure_layer(&layer, &LayerChange::default().place(-7, 8).opacity(9)).unwrap();
+        connection.configure_layer(&layer, &LayerChange::default().size(100, 80)).unwrap();
+        connection.configure_layer(&hidden, &LayerChange::default().crop(crop)).unwrap();
         connection.fill(&hidden, 5, 0, 0, 50, 50).unwrap();
         hidden
     });
@@ -131,8 +229,12 @@ fn layers_come_hidden_are_drawn_and_shown_together() {
     assert_eq!((second.layer, second.visible), (hidden.id(), false));
     assert_eq!((drawn.image.planes[0].region, drawn.destination.x, drawn.carried.len()), (region.id(), 3, 0));
     assert_eq!((fill.layer, fill.colour), (hidden.id(), 5));
-    let [Entry::LayerConfigure(shown)] = show.as_slice() else { panic!("{show:?}") };
+    let [Entry::LayerConfigure(shown), Entry::LayerConfigure(cropped)] = show.as_slice() else {
+        panic!("{show:?}")
+    };
     assert_eq!((shown.layer, shown.visible, shown.place), (layer.id(), Some(true), None));
+    assert_eq!((shown.size, shown.crop), (Some((100, 80)), None));
+    assert_eq!((cropped.layer, cropped.visible, cropped.crop), (hidden.id(), None, Some(crop)));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use blitd_client::protocol::image::Format;
 use blitd_client::protocol::value::Name;
-use blitd_client::{Backend, Band, ClientRecord, DaemonRecord, LayerRecord, Mode, OutputRecord};
+use blitd_client::{Backend, Band, ClientRecord, DaemonRecord, LayerRecord, Mode, OutputRecord, Token};
 use serde::Serialize;
 
 use crate::table::{Cell, Row};
@@ -124,7 +124,7 @@ const fn turned(transform: u8) -> &'static str {
 /// A layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Layer {
-    /// The connection that owns it.
+    /// The connection that owns it; 0 where none does.
     connection: u64,
     /// Its id on that connection.
     layer: u32,
@@ -150,6 +150,16 @@ pub(crate) struct Layer {
     opacity: u8,
     /// Whether it is shown.
     visible: bool,
+    /// Width and height of what it fills on the output, in pixels.
+    shown: [u32; 2],
+    /// Which part of its picture is shown there: left, top, width and height, in pixels.
+    crop: [f64; 4],
+    /// The user that is charged for it.
+    uid: u32,
+    /// Whether it outlives its connection.
+    linger: bool,
+    /// What it is claimed with, in hexadecimal digits, where this user may know it.
+    token: Option<String>,
     /// How many draws and fills it has had.
     draws: u64,
     /// How many bytes its pixels take.
@@ -178,6 +188,12 @@ impl From<&LayerRecord> for Layer {
             format: format(record.fourcc.get()),
             opacity: record.opacity,
             visible: record.visible != 0,
+            shown: [record.shown_width.get(), record.shown_height.get()],
+            crop: [record.crop.x, record.crop.y, record.crop.width, record.crop.height]
+                .map(|side| f64::from(side.get()) / 65536.0),
+            uid: record.uid.get(),
+            linger: record.linger != 0,
+            token: Token::from_bytes(record.token).map(|token| token.to_string()),
             draws: record.draws.get(),
             bytes: record.bytes.get(),
         }
@@ -192,28 +208,37 @@ impl Row for Layer {
         "OUTPUT",
         "PLACE",
         "SIZE",
+        "SHOWN",
         "BAND",
         "Z",
         "FORMAT",
         "OPACITY",
         "VISIBLE",
+        "LINGERS",
+        "UID",
         "DRAWS",
         "MEMORY MIB",
     ];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
-            Cell::number(self.connection),
+            match self.connection {
+                0 => Cell::text("nobody"),
+                connection => Cell::number(connection),
+            },
             Cell::number(self.layer),
             Cell::text(&self.name),
             Cell::number(self.output),
             Cell::number(format!("{},{}", self.x, self.y)),
             Cell::number(format!("{}x{}", self.width, self.height)),
+            Cell::number(format!("{}x{}", self.shown[0], self.shown[1])),
             Cell::text(self.band),
             Cell::number(self.z),
             Cell::text(&self.format),
             Cell::number(self.opacity),
             Cell::text(if self.visible { "yes" } else { "no" }),
+            Cell::text(if self.linger { "yes" } else { "no" }),
+            Cell::number(self.uid),
             Cell::number(self.draws),
             Cell::number(mebibytes(self.bytes)),
         ]
@@ -465,7 +490,10 @@ mod tests {
         let daemon = serde_json::to_value(Daemon::from(&DaemonRecord::default())).unwrap();
         assert_eq!(
             names(layer),
-            sorted("connection layer name output x y width height z band format opacity visible draws bytes")
+            sorted(
+                "connection layer name output x y width height z band format opacity visible draws bytes shown \
+                 crop uid linger token"
+            )
         );
         assert_eq!(
             names(client),

@@ -1,14 +1,18 @@
 //! Rectangles of pixels from one picture to another.
 //!
 //! Every function clips to both pictures, so no argument can lead outside them. Targets of [`draw`] and [`fill`]
-//! are XRGB8888 or ARGB8888; [`convert`] writes the other 32-bit formats.
+//! are XRGB8888 or ARGB8888; [`convert`] writes the other 32-bit formats. Each is also a method of [`Kernels`], for who
+//! wants those of a certain level.
 
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::Operator;
 
-use crate::pixel::{OPAQUE, from_rgb565, multiply, over, swap_red_blue};
+use crate::kernels::{Fetch, Kernels, fence};
 use crate::rows::Rows;
 use crate::view::{Picture, PictureMut};
+
+/// How many words are made before they go on: 4 KiB, which the first cache holds beside what is read and written.
+const SCRATCH: usize = 1024;
 
 /// Draws the part of `source` that begins at `from` into the rectangle `to` of `target`.
 ///
@@ -22,57 +26,124 @@ pub fn draw(
     operator: Operator,
     opacity: u8,
 ) {
-    let Some(rows) = Clipped::new(source, from, target, to) else { return };
-    let format = source.format();
-    match (operator, opacity) {
-        (Operator::Over, 0) => {}
-        (Operator::Over, 255) if format.has_alpha() => rows.each(source, target, format, over),
-        (Operator::Over, _) if opacity < 255 => {
-            rows.each(source, target, format, |s, d| over(multiply(s, opacity), d));
-        }
-        (_, 255) if is_copy(format, target.format()) => rows.copy(source, target),
-        (_, 255) => rows.each(source, target, format, |s, _| s),
-        _ => rows.each(source, target, format, |s, _| multiply(s, opacity)),
-    }
+    Kernels::best().draw(source, from, target, to, operator, opacity);
 }
 
 /// Converts the part of `source` (XRGB8888 or ARGB8888) that begins at `from` into the rectangle `to` of `target`
 /// (32 bits a pixel). What is opaque gets an alpha, or unused, byte of 255.
 pub fn convert(source: &Picture<'_>, from: (i32, i32), target: &mut PictureMut<'_>, to: Rectangle) {
-    let Some(rows) = Clipped::new(source, from, target, to) else { return };
-    let opaque = if source.format().has_alpha() && target.format().has_alpha() { 0 } else { OPAQUE };
-    match target.format() {
-        Format::Xbgr8888 | Format::Abgr8888 => {
-            rows.each(source, target, Format::Argb8888, |s, _| swap_red_blue(s) | opaque);
-        }
-        Format::Xrgb8888 | Format::Argb8888 => {
-            rows.each(source, target, Format::Argb8888, |s, _| s | opaque);
-        }
-        Format::Rgb565 => {}
-    }
+    Kernels::best().convert(source, from, target, to);
 }
 
 /// Fills a rectangle of `target` with a premultiplied word.
 pub fn fill(target: &mut PictureMut<'_>, to: Rectangle, colour: u32, operator: Operator) {
-    let Some(to) = to.intersection(target.bounds()) else { return };
-    if target.format().bytes_per_pixel() != 4 {
-        return;
-    }
-    let width = to.width() as usize;
-    for y in to.top()..to.bottom() {
-        let row = target.pixel(to.left(), y).cast::<u32>();
-        match operator {
-            Operator::Source => {
-                for x in 0..width {
-                    // SAFETY: the rectangle was clipped to the picture, and its pixels are 4 bytes each.
-                    unsafe { row.add(x).write_unaligned(colour) };
-                }
+    Kernels::best().fill(target, to, colour, operator);
+}
+
+impl Kernels {
+    /// As [`draw`].
+    pub fn draw(
+        &self,
+        source: &Picture<'_>,
+        from: (i32, i32),
+        target: &mut PictureMut<'_>,
+        to: Rectangle,
+        operator: Operator,
+        opacity: u8,
+    ) {
+        let Some(rows) = Clipped::new(source, from, target, to) else { return };
+        let format = source.format();
+        match (operator, opacity) {
+            (Operator::Over, 0) => {}
+            (Operator::Over, 255) if format.has_alpha() => {
+                // SAFETY: the rows are of words, inside both pictures.
+                rows.combine(self, source, target, |rows| unsafe { (self.over)(rows) });
             }
-            Operator::Over => {
-                for x in 0..width {
-                    // SAFETY: as above.
-                    unsafe { row.add(x).write_unaligned(over(colour, row.add(x).read_unaligned())) };
-                }
+            (Operator::Over, _) if opacity < 255 => rows.combine(self, source, target, |rows| {
+                // SAFETY: as above.
+                unsafe { (self.over_with_opacity)(rows, opacity) };
+            }),
+            (_, 255) if is_copy(format, target.format()) => rows.copy(source, target),
+            // SAFETY: `rows` gives the source's pixels and as many words of the target.
+            (_, 255) => unsafe {
+                rows.write(target, |x, y, to, is_past_cache| {
+                    self.fetch(source, x, y, to, rows.width(), is_past_cache);
+                });
+            },
+            // SAFETY: as above.
+            _ => unsafe {
+                rows.write(target, |x, y, to, is_past_cache| {
+                    self.multiplied(source, (x, y), to, rows.width(), opacity, is_past_cache);
+                });
+            },
+        }
+    }
+
+    /// As [`convert`].
+    pub fn convert(
+        &self,
+        source: &Picture<'_>,
+        from: (i32, i32),
+        target: &mut PictureMut<'_>,
+        to: Rectangle,
+    ) {
+        let Some(rows) = Clipped::new(source, from, target, to) else { return };
+        let has_alpha = source.format().has_alpha() && target.format().has_alpha();
+        // What reads another order is what writes it: both exchange red and blue.
+        let kernel: Fetch = match (target.format(), has_alpha) {
+            (Format::Xbgr8888 | Format::Abgr8888, true) => self.abgr8888,
+            (Format::Xbgr8888 | Format::Abgr8888, false) => self.xbgr8888,
+            (Format::Xrgb8888 | Format::Argb8888, true) => self.argb8888,
+            (Format::Xrgb8888 | Format::Argb8888, false) => self.xrgb8888,
+            _ => return,
+        };
+        if source.format().is_rgb8888() {
+            // SAFETY: as in `draw`; the source's pixels are words.
+            unsafe {
+                rows.write(target, |x, y, to, is_past_cache| {
+                    kernel(source.pixel(x, y), to, rows.width(), is_past_cache);
+                });
+            }
+        }
+    }
+
+    /// As [`fill`].
+    pub fn fill(&self, target: &mut PictureMut<'_>, to: Rectangle, colour: u32, operator: Operator) {
+        let Some(to) = to.intersection(target.bounds()) else { return };
+        if !target.format().is_rgb8888() {
+            return;
+        }
+        let kernel = match operator {
+            Operator::Source => self.fill,
+            Operator::Over => self.fill_over,
+        };
+        for y in to.top()..to.bottom() {
+            // SAFETY: the rectangle was clipped to the target.
+            unsafe { kernel(target.pixel(to.left(), y).cast(), to.width() as usize, colour) };
+        }
+    }
+
+    /// Writes source pixels times an opacity, by way of a scratch row.
+    ///
+    /// # Safety
+    /// That of [`fetch`](Self::fetch).
+    unsafe fn multiplied(
+        &self,
+        source: &Picture<'_>,
+        (x, y): (i32, i32),
+        to: *mut u32,
+        count: usize,
+        opacity: u8,
+        is_past_cache: bool,
+    ) {
+        let mut scratch = [0_u32; SCRATCH];
+        for (start, x) in (0..count).zip(x..).step_by(SCRATCH) {
+            let some = SCRATCH.min(count - start);
+            // SAFETY: the caller's promise, and scratch has room for so many.
+            unsafe {
+                self.fetch(source, x, y, scratch.as_mut_ptr(), some, false);
+                (self.multiply)(scratch.as_mut_ptr(), some, opacity);
+                (self.argb8888)(scratch.as_ptr().cast(), to.add(start), some, is_past_cache);
             }
         }
     }
@@ -91,7 +162,7 @@ struct Clipped {
 
 impl Clipped {
     fn new(source: &Picture<'_>, from: (i32, i32), target: &PictureMut<'_>, to: Rectangle) -> Option<Self> {
-        if target.format().bytes_per_pixel() != 4 {
+        if !target.format().is_rgb8888() {
             return None;
         }
         let shift = (to.left().checked_sub(from.0)?, to.top().checked_sub(from.1)?);
@@ -100,75 +171,71 @@ impl Clipped {
         Some(Self { from: (to.left() - shift.0, to.top() - shift.1), to })
     }
 
-    fn addresses<'a>(
-        &'a self,
-        source: &'a Picture<'_>,
-        target: &'a mut PictureMut<'_>,
-    ) -> impl Iterator<Item = (*const u8, *mut u8)> + 'a {
-        (self.to.top()..self.to.bottom())
-            .zip(self.from.1..)
-            .map(|(to, from)| (source.pixel(self.from.0, from), target.pixel(self.to.left(), to)))
-    }
-
     /// Only for formats of which [`is_copy`] holds.
     fn copy(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) {
-        if self.to.is_empty() {
-            return;
-        }
-        let rows = Rows {
+        // SAFETY: all rows are inside their pictures, at 4 bytes a pixel.
+        unsafe { self.rows(source, target).copy(target.is_past_cache()) };
+    }
+
+    /// The rows of words in both; the source must have 4 bytes a pixel.
+    fn rows(&self, source: &Picture<'_>, target: &mut PictureMut<'_>) -> Rows {
+        Rows {
             source: source.pixel(self.from.0, self.from.1),
             source_stride: source.stride(),
             target: target.pixel(self.to.left(), self.to.top()),
             target_stride: target.stride(),
-            length: self.to.width() as usize * 4,
+            length: self.width() * size_of::<u32>(),
             count: self.to.height() as usize,
-        };
-        // SAFETY: all rows are inside their pictures, which `new` has seen to, at 4 bytes a pixel.
-        unsafe { rows.copy(target.is_past_cache()) };
+        }
     }
 
-    fn each(
+    /// Has rows of premultiplied words combined with those of the target. What is not such words as it lies goes by way of
+    /// a scratch row.
+    fn combine(
         &self,
+        kernels: &Kernels,
         source: &Picture<'_>,
         target: &mut PictureMut<'_>,
-        format: Format,
-        operate: impl Fn(u32, u32) -> u32 + Copy,
+        operate: impl Fn(Rows),
     ) {
-        let width = self.to.width() as usize;
-        for (from, to) in self.addresses(source, target) {
-            let (words, to) = (from.cast::<u32>(), to.cast::<u32>());
-            // SAFETY: both rows are inside their pictures, which `new` has seen to: `width` pixels of the source's
-            // format, and as many words of the target.
-            unsafe {
-                match format {
-                    Format::Xrgb8888 => {
-                        row(width, to, operate, |x| words.add(x).read_unaligned() | OPAQUE);
-                    }
-                    Format::Argb8888 => {
-                        row(width, to, operate, |x| words.add(x).read_unaligned());
-                    }
-                    Format::Xbgr8888 => {
-                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()) | OPAQUE)
-                    }
-                    Format::Abgr8888 => {
-                        row(width, to, operate, |x| swap_red_blue(words.add(x).read_unaligned()))
-                    }
-                    Format::Rgb565 => {
-                        let halves = from.cast::<u16>();
-                        row(width, to, operate, |x| from_rgb565(halves.add(x).read_unaligned()));
-                    }
-                }
+        if source.format() == Format::Argb8888 {
+            return operate(self.rows(source, target));
+        }
+        let mut scratch = [0_u32; SCRATCH];
+        for (y, from_y) in (self.to.top()..self.to.bottom()).zip(self.from.1..) {
+            let columns = (self.to.left()..self.to.right()).zip(self.from.0..);
+            for (x, from_x) in columns.step_by(SCRATCH) {
+                let count = SCRATCH.min(x.abs_diff(self.to.right()) as usize);
+                // SAFETY: `new` has clipped the rectangle to both pictures, and scratch has room for so many.
+                unsafe { kernels.fetch(source, from_x, from_y, scratch.as_mut_ptr(), count, false) };
+                operate(Rows {
+                    source: scratch.as_ptr().cast(),
+                    source_stride: 0,
+                    target: target.pixel(x, y),
+                    target_stride: 0,
+                    length: count * size_of::<u32>(),
+                    count: 1,
+                });
             }
         }
     }
-}
 
-/// # Safety
-/// `width` words from `to` on must be readable and writable.
-#[inline(always)]
-unsafe fn row(width: usize, to: *mut u32, operate: impl Fn(u32, u32) -> u32, fetch: impl Fn(usize) -> u32) {
-    for x in 0..width {
-        // SAFETY: the caller's promise.
-        unsafe { to.add(x).write_unaligned(operate(fetch(x), to.add(x).read_unaligned())) };
+    /// Has the rows of the target written, which is never read: `make` gets the column and the row of the source where a
+    /// row begins, its place, and whether it is to go past the cache.
+    ///
+    /// # Safety
+    /// `make` must touch nothing but this row of the target.
+    unsafe fn write(&self, target: &mut PictureMut<'_>, make: impl Fn(i32, i32, *mut u32, bool)) {
+        for (y, from_y) in (self.to.top()..self.to.bottom()).zip(self.from.1..) {
+            make(self.from.0, from_y, target.pixel(self.to.left(), y).cast(), target.is_past_cache());
+        }
+        if target.is_past_cache() {
+            fence();
+        }
+    }
+
+    /// In pixels.
+    const fn width(&self) -> usize {
+        self.to.width() as usize
     }
 }

@@ -4,12 +4,16 @@
 //!   behind `&` or `&mut`; it is behind these.
 //! - [`pixel`]: what happens to one pixel. The definition that every faster kernel is held against.
 //! - [`blit`]: what happens to rectangles of them: draw, fill, convert.
+//! - `fetch`: pixels of any format as words to work on.
+//! - [`kernels`]: what happens to rows, once for each [`level`] of processors.
 //! - `rows`: rows of bytes from one place to another, through the cache or past it.
+//! - [`level`]: which instructions the kernels use.
+//! - `fetch`: pixels of any format as words.
+//! - [`sample`]: pictures scaled, by nearest or bilinear, and turned on the way.
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
 //! All pixels that are worked on are premultiplied 32-bit words `0xAARRGGBB`, the ARGB8888 of `drm_fourcc.h`.
-//! Kernels are plain loops, which the compiler turns into SSE2 (the least that x86-64 has): a copy runs at the
-//! speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
+//! A copy runs at the speed of memcpy, and `over` is exact to the rounding given in [`pixel::multiply`].
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -17,7 +21,11 @@
 compile_error!("DRM formats are little-endian words, and so are the words that the kernels work on");
 
 pub mod blit;
+mod fetch;
+pub mod kernels;
+pub mod level;
 pub mod pixel;
 mod rows;
+pub mod sample;
 pub mod turn;
 pub mod view;

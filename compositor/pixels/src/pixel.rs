@@ -57,6 +57,12 @@ pub const fn from_rgb565(value: u16) -> u32 {
     OPAQUE | (red << 16) | (green << 8) | blue
 }
 
+/// An XRGB2101010 word as an opaque word of 8 bits a channel: the upper 8 of each.
+#[inline(always)]
+pub const fn from_xrgb2101010(word: u32) -> u32 {
+    OPAQUE | (word >> 6 & 0x00ff_0000) | (word >> 4 & 0xff00) | (word >> 2 & 0xff)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

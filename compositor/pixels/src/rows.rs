@@ -90,7 +90,7 @@ impl Rows {
     /// # Safety
     /// As [`copy`](Self::copy), and `row` must touch nothing but the bytes that it is given.
     #[inline(always)]
-    unsafe fn each(self, row: impl Fn(*const u8, *mut u8)) {
+    pub(crate) unsafe fn each(self, row: impl Fn(*const u8, *mut u8)) {
         let (mut source, mut target) = (self.source, self.target);
         for left in (0..self.count).rev() {
             row(source, target);

@@ -9,7 +9,7 @@ use blitd_protocol::value::Transform;
 use crate::view::{Picture, PictureMut};
 
 /// What a transform is made of: whether left and right are exchanged, and how many quarters it then turns.
-const fn parts(transform: Transform) -> (bool, u8) {
+pub(crate) const fn parts(transform: Transform) -> (bool, u8) {
     match transform {
         Transform::Identity => (false, 0),
         Transform::Rotate90 => (false, 1),
@@ -51,7 +51,7 @@ pub fn turned(rectangle: Rectangle, size: (u32, u32), transform: Transform) -> R
 /// `to`. Targets are written row by row and never read, so that they may be uncached; a source is best a tile that the
 /// cache holds, since it is read by columns where the turn is a quarter.
 pub fn turn(source: &Picture<'_>, transform: Transform, target: &mut PictureMut<'_>, to: (i32, i32)) {
-    if source.format().bytes_per_pixel() != 4 || target.format().bytes_per_pixel() != 4 {
+    if !source.format().is_rgb8888() || !target.format().is_rgb8888() {
         return;
     }
     let bounds = source.bounds();

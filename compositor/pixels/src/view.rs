@@ -8,6 +8,7 @@
 use std::marker::PhantomData;
 
 use blitd_protocol::image::{CheckedImage, Format, Rectangle};
+use blitd_protocol::value::{ColorEncoding, ColorRange};
 
 /// Memory that can be read and that others may change.
 #[derive(Clone, Copy, Debug)]
@@ -116,13 +117,45 @@ impl Layout {
         })
     }
 
-    /// The byte after the picture's last; `None` where that cannot be counted or rows overlap.
+    /// The byte after the last of plane 0; `None` where that cannot be counted or rows overlap.
     fn end(&self) -> Option<usize> {
-        let row = (self.width as usize).checked_mul(self.format.bytes_per_pixel() as usize)?;
-        if self.height == 0 || self.width == 0 || self.stride < row {
+        self.plane_end(0, self.offset, self.stride)
+    }
+
+    /// The byte after the last of a plane; `None` where that cannot be counted or rows overlap.
+    fn plane_end(&self, plane: usize, offset: usize, stride: usize) -> Option<usize> {
+        let (row, height) = self.format.plane_size(plane, self.width, self.height);
+        let row = usize::try_from(row).ok()?;
+        if height == 0 || row == 0 || stride < row {
             return None;
         }
-        self.stride.checked_mul(self.height as usize - 1)?.checked_add(row)?.checked_add(self.offset)
+        stride.checked_mul(height as usize - 1)?.checked_add(row)?.checked_add(offset)
+    }
+}
+
+/// What a YUV picture has besides its layout, which is that of plane 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Yuv {
+    /// Which colours it means.
+    pub encoding: ColorEncoding,
+    /// Which range its numbers have.
+    pub range: ColorRange,
+    /// Bytes before the first row of plane 1, where the format has it.
+    pub chroma_offset: usize,
+    /// Bytes from row to row of it.
+    pub chroma_stride: usize,
+}
+
+impl Yuv {
+    /// That of a checked image, whose numbers mean this.
+    pub fn of_image(image: &CheckedImage, encoding: ColorEncoding, range: ColorRange) -> Option<Self> {
+        let chroma = image.chroma().unwrap_or_default();
+        Some(Self {
+            encoding,
+            range,
+            chroma_offset: usize::try_from(chroma.offset).ok()?,
+            chroma_stride: usize::try_from(chroma.stride).ok()?,
+        })
     }
 }
 
@@ -131,12 +164,43 @@ impl Layout {
 pub struct Picture<'a> {
     view: View<'a>,
     layout: Layout,
+    yuv: Yuv,
 }
 
 impl<'a> Picture<'a> {
-    /// The picture that lies so in `view`; `None` where it is not all inside.
+    /// The picture that lies so in `view`; `None` where it is not all inside, as one with a second plane, of which nothing
+    /// is said, never is. YUYV is BT.601, limited.
     pub fn new(view: View<'a>, layout: Layout) -> Option<Self> {
-        layout.end().is_some_and(|end| end <= view.length).then_some(Self { view, layout })
+        let (encoding, range) = (ColorEncoding::Bt601, ColorRange::Limited);
+        Self::with_yuv(view, layout, Yuv { encoding, range, chroma_offset: 0, chroma_stride: 0 })
+    }
+
+    /// The same of any format; `yuv` only counts where the format is YUV.
+    pub fn with_yuv(view: View<'a>, layout: Layout, yuv: Yuv) -> Option<Self> {
+        let mut end = layout.end()?;
+        if layout.format.planes() > 1 {
+            end = end.max(layout.plane_end(1, yuv.chroma_offset, yuv.chroma_stride)?);
+        }
+        (end <= view.length).then_some(Self { view, layout, yuv })
+    }
+
+    /// What it means where it is YUV.
+    pub(crate) const fn yuv(&self) -> Yuv {
+        self.yuv
+    }
+
+    /// The addresses of a pixel with an even `x` inside [`bounds`](Self::bounds), and of the colours that it shares with
+    /// others, where they have a plane of their own.
+    pub(crate) fn pair(&self, x: i32, y: i32) -> [*const u8; 2] {
+        let pixel = self.pixel(x, y);
+        if self.layout.format.planes() == 1 {
+            return [pixel, pixel];
+        }
+        let (x, y) = (x.unsigned_abs() as usize, y.unsigned_abs() as usize);
+        let at = self.yuv.chroma_offset + y / 2 * self.yuv.chroma_stride + x;
+        // SAFETY: plane 1 is inside the view, as `with_yuv` has checked: a row for each two rows of pixels, and two bytes
+        // for each two pixels of one, rounded up.
+        [pixel, unsafe { self.view.base.add(at) }]
     }
 
     /// The picture's rectangle, at the origin.

@@ -183,6 +183,14 @@ impl Display {
         }
     }
 
+    /// When the last vblank of an output was, in nanoseconds of CLOCK_MONOTONIC, where a driver tells.
+    pub fn last_vblank(&self, output: OutputId) -> Option<u64> {
+        match self {
+            Self::Kms(kms) => kms.last_vblank(output),
+            Self::Headless => None,
+        }
+    }
+
     /// The pictures that have come on the glass since the last call.
     pub fn flips(&mut self) -> Vec<HeadFlip> {
         match self {

@@ -17,6 +17,10 @@ use crate::scene::{LayerKey, MOST_RECTANGLES, OutputId, Placed};
 use crate::work::composition::{Composition, Turn};
 use crate::work::compositions::CompositionId;
 
+/// So many more stale pixels make a difference for when a frame has to begin: composing them takes some 10 µs. A client that
+/// draws small things tens of thousands of times a second is not to have the frame planned anew each time.
+const WEIGHTY: u64 = 16 * 1024;
+
 /// What does not change while an output is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
@@ -86,6 +90,15 @@ pub struct Output {
     last_flip: Flip,
     frames: u64,
     composed: u64,
+    /// How many stale pixels the clock has been told the cost of, for the next frame.
+    weighed: Option<u64>,
+    /// What composing the frame under way costs, in bytes of slices.
+    cost: u64,
+    /// When it began, and how long requests have held it up since, in nanoseconds.
+    began: u64,
+    held_up: u64,
+    /// How long composing it has taken, in nanoseconds.
+    composing_took: u64,
 }
 
 impl Output {
@@ -113,6 +126,11 @@ impl Output {
             last_flip: Flip { sequence: 0, time: now, is_hardware: false },
             frames: 0,
             composed: 0,
+            weighed: None,
+            cost: 0,
+            began: 0,
+            held_up: 0,
+            composing_took: 0,
         }
     }
 
@@ -172,6 +190,7 @@ impl Output {
     pub fn set_off(&mut self, is_off: bool) -> Vec<CompositionId> {
         self.is_off = is_off;
         self.clock.reset();
+        self.weighed = None;
         self.frame_generation = self.shown_generation;
         self.on_glass.stale = self.bounds().into();
         self.back.stale = self.bounds().into();
@@ -183,9 +202,37 @@ impl Output {
         !self.is_off && self.generation > self.frame_generation
     }
 
+    /// Whether the clock has to be told what the next frame costs: for the first time, or since that has become more.
+    pub fn is_to_be_weighed(&self, now: u64) -> bool {
+        let grows = |weighed: u64| self.back.stale.pixels() >= weighed + WEIGHTY;
+        self.wants_frame() && self.weighed.is_none_or(grows) && self.clock.is_idle(now)
+    }
+
+    /// Whether the clock has seen no vblank for too long to know when the next one will be.
+    pub fn has_lost_track(&self, now: u64) -> bool {
+        self.clock.has_lost_track(now)
+    }
+
+    /// Tells the clock of a vblank that has been.
+    pub fn saw_vblank(&mut self, time: u64) {
+        self.clock.see(time);
+    }
+
+    /// Tells the clock what the next frame costs as things are.
+    pub fn weigh(&mut self, mut snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
+        self.weighed = Some(self.back.stale.pixels());
+        // What changes on planes is copied into one of two buffers, which lacks what changed before as well.
+        let copied = self.on_planes.iter().flat_map(|(_, place)| self.changed.within(*place));
+        let copies: u64 = copied.map(|pixels| pixels.pixels() * 4 * 2).sum();
+        snapshot.retain(|placed| !self.is_on_plane(placed.layer));
+        let missing = self.missing(&snapshot);
+        let cost = self.composition(snapshot, missing).cost();
+        self.clock.aim(now, cost + copies);
+    }
+
     /// Whether a frame would show something new, and may begin.
     pub fn may_begin(&self, now: u64) -> bool {
-        self.wants_frame() && self.clock.is_idle(now)
+        self.wants_frame() && self.clock.may_begin(now)
     }
 
     /// How the picture is turned on its way to the screen.
@@ -227,6 +274,7 @@ impl Output {
         }
         self.frame_generation = self.generation;
         self.shown_damage = std::mem::take(&mut self.changed);
+        self.cost = compositions.iter().map(Composition::cost).sum();
         compositions
     }
 
@@ -237,28 +285,55 @@ impl Output {
         seen
     }
 
-    /// The composition of what is missing in the buffer that is not on the glass. Where a clear one is to show its
-    /// background it stays as it is, and takes no memory: to have the kernel find it, page by page, takes several times
-    /// as long as to write it, just when a daemon's first client waits.
-    fn picture(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
-        let mut stale = self.seen_of(&self.back.stale);
-        stale.rectangles().iter().for_each(|composed| self.back.stale.subtract(*composed));
-        if std::mem::take(&mut self.back.is_clear) {
-            let mut covered = Area::default();
-            for pixels in snapshot.iter().flat_map(|layer| stale.within(layer.place)) {
-                covered.add(pixels);
-                covered.limit(MOST_RECTANGLES);
-            }
-            stale = covered;
+    fn is_on_plane(&self, layer: LayerKey) -> bool {
+        self.on_planes.iter().any(|(other, _)| *other == layer)
+    }
+
+    /// What is to be composed on the buffer that is not on the glass. Where a clear one is to show its background it stays
+    /// as it is, and takes no memory: to have the kernel find it, page by page, takes several times as long as to write it,
+    /// just when a daemon's first client waits.
+    fn missing(&self, snapshot: &[Placed<Rc<Storage>>]) -> Area {
+        let stale = self.seen_of(&self.back.stale);
+        if !self.back.is_clear {
+            return stale;
         }
+        let mut covered = Area::default();
+        for pixels in snapshot.iter().flat_map(|layer| stale.within(layer.place)) {
+            covered.add(pixels);
+            covered.limit(MOST_RECTANGLES);
+        }
+        covered
+    }
+
+    /// The composition of what is missing there.
+    fn picture(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
+        let missing = self.missing(&snapshot);
+        self.seen_of(&self.back.stale).rectangles().iter().for_each(|seen| self.back.stale.subtract(*seen));
+        self.back.is_clear = false;
+        self.composition(snapshot, missing)
+    }
+
+    fn composition(&self, snapshot: Vec<Placed<Rc<Storage>>>, missing: Area) -> Composition {
         let storage = Rc::clone(&self.back.storage);
-        Composition::frame(snapshot, self.screen.background, stale, storage, self.turn())
+        Composition::frame(snapshot, self.screen.background, missing, storage, self.turn())
     }
 
     /// The frame has begun, under these numbers.
-    pub fn begin(&mut self, compositions: Vec<CompositionId>) {
+    pub fn begin(&mut self, compositions: Vec<CompositionId>, now: u64) {
         self.clock.begin();
+        self.weighed = None;
+        (self.began, self.held_up) = (now, 0);
         self.composing = compositions;
+    }
+
+    /// Requests had their turn for so long, in nanoseconds, whatever frame is under way.
+    pub const fn held_up(&mut self, time: u64) {
+        self.held_up += time;
+    }
+
+    /// Whether the frame under way needs the time that is left until its vblank.
+    pub fn presses(&self, now: u64) -> bool {
+        self.clock.presses(now)
     }
 
     /// What is being composed for a frame; nothing where there is none under way.
@@ -275,6 +350,7 @@ impl Output {
     /// The frame is composed: its picture as it is on the glass, and where it differs there from the one before, are to
     /// be shown at the next vblank.
     pub fn commit(&mut self, now: u64) -> (Rc<Storage>, Area) {
+        self.composing_took = now.saturating_sub(self.began).saturating_sub(self.held_up);
         self.clock.commit(now);
         let damage = std::mem::take(&mut self.shown_damage);
         let (size, transform) = (self.screen.size(), self.screen.transform);
@@ -283,9 +359,15 @@ impl Output {
         (Rc::clone(&picture.storage), on_glass.collect())
     }
 
+    /// The display has taken the frame, which took so long, in nanoseconds.
+    pub fn committed(&mut self, time: u64) {
+        self.clock.measured(self.cost, self.composing_took, time);
+    }
+
     /// The display has refused the frame: it is tried again after a while.
     pub fn refused(&mut self, now: u64) {
         self.clock.refused(now);
+        self.weighed = None;
         self.frame_generation = self.shown_generation;
         self.back.stale = self.bounds().into();
         self.changed = self.bounds().into();
@@ -293,8 +375,8 @@ impl Output {
 
     /// When the output has to be looked at again, if it has to be.
     pub fn wakes_at(&self) -> Option<u64> {
-        let rests_until = self.clock.rests_until().filter(|_| self.wants_frame());
-        self.clock.vblank_at().or(rests_until)
+        let next = self.clock.rests_until().or_else(|| self.clock.begins_at());
+        self.clock.vblank_at().or(next.filter(|_| self.wants_frame()))
     }
 
     /// Whether a frame has come on the glass by now.
@@ -363,6 +445,7 @@ mod tests {
 
     use super::*;
     use crate::memory::helper::Helper;
+    use crate::scene::crop::whole;
     use crate::work::Step;
     use crate::work::compositions::Compositions;
 
@@ -387,7 +470,7 @@ mod tests {
         let mut compositions = Compositions::default();
         let [composition] = <[Composition; 1]>::try_from(output.frame(snapshot, Vec::new())).unwrap();
         let composition = compositions.begin(composition);
-        output.begin(vec![composition]);
+        output.begin(vec![composition], 0);
         let (step, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
         assert_eq!(step, Step::Finished);
         output.composed_part(composition, bytes);
@@ -402,7 +485,8 @@ mod tests {
             let unmapper = Helper::start().unwrap().unmapper();
             let storage = Rc::new(Storage::new(4, 3, Format::Xrgb8888, &unmapper).unwrap());
             let place = Rectangle::new(18, 2, 4, 3).unwrap();
-            vec![Placed { layer: LayerKey::default(), storage, place, opacity: 255, is_opaque: true }]
+            let layer = LayerKey::default();
+            vec![Placed { layer, storage, place, crop: whole(4, 3), opacity: 255, is_opaque: true }]
         };
         let mut output = headless(Transform::Identity, 0xff00_0000);
         assert_eq!(compose(&mut output, Vec::new()), 0);
@@ -427,7 +511,7 @@ mod tests {
         assert_eq!(output.screen().size(), (10, 20));
         output.damage(LayerKey::default(), Rectangle::new(1, 2, 3, 4).unwrap());
         output.frame(Vec::new(), Vec::new());
-        output.begin(Vec::new());
+        output.begin(Vec::new(), 0);
         let (_, damage) = output.commit(0);
         // Its upper left corner is where the upper right one was, 10 - (1 + 3) from the right.
         assert_eq!(damage.rectangles(), [Rectangle::new(2, 6, 4, 3).unwrap()]);
@@ -443,7 +527,7 @@ mod tests {
         let frame = output.frame(vec![layer.clone()], on_planes);
         let numbers: Vec<CompositionId> =
             frame.into_iter().map(|composition| compositions.begin(composition)).collect();
-        output.begin(numbers.clone());
+        output.begin(numbers.clone(), 0);
         let mut pixels = 0;
         for number in numbers {
             let (_, bytes) = compositions.step(number, u64::MAX).unwrap().unwrap();
@@ -465,6 +549,7 @@ mod tests {
             layer: LayerKey::default(),
             storage,
             place: rectangle(3, 2, 5, 4),
+            crop: whole(5, 4),
             opacity: 255,
             is_opaque: true,
         };

@@ -267,6 +267,7 @@ mod tests {
             layers = 5
             [user.signage]
             priority = 31
+            bands = ["alarm"]
             [group.video]
             capture_outputs = true
         "##;
@@ -276,6 +277,7 @@ mod tests {
         assert_eq!(config.headless.size, Size { width: 640, height: 480 });
         let limits = config.policy.limits(&Credentials { pid: 1, uid: 1000, gid: 44 });
         assert_eq!((limits.layers, limits.priority.number(), limits.capture_outputs), (5, 31, true));
+        assert_eq!(limits.bands.to_string(), "alarm");
     }
 
     #[test]
@@ -292,6 +294,7 @@ mod tests {
             ("[output.DP-1]\nrotation = 45", "[output.DP-1] rotation = 45"),
             ("[output.DP-1]\nmode = \"large\"", "WIDTHxHEIGHT@HERTZ"),
             ("[kms]\nbuffers = \"many\"", "many"),
+            ("[limits]\nbands = [\"top\"]", "\"top\" is no band"),
         ] {
             let error = Config::parse(text, 1, &Fixed).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

@@ -2,11 +2,13 @@
 //!
 //! Pure: names of users and groups have become numbers before they come here.
 
+pub mod bands;
 pub mod config;
 pub mod outputs;
 
 use std::collections::HashMap;
 
+use bands::Bands;
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::value::Priority;
 use serde::Deserialize;
@@ -49,6 +51,8 @@ pub struct Limits {
     pub requests: u32,
     /// The highest priority of a request.
     pub priority: Priority,
+    /// The bands that layers may stand in.
+    pub bands: Bands,
     /// Whether outputs may be captured, and with them the pixels of others.
     pub capture_outputs: bool,
     /// Whether memory may be shared that can be shrunk, as POSIX shared memory can.
@@ -65,6 +69,7 @@ impl Default for Limits {
             bytes: 1 << 30,
             requests: 64,
             priority: DEFAULT_CEILING,
+            bands: Bands::USUAL,
             capture_outputs: false,
             unsealed_memory: false,
         }
@@ -82,6 +87,7 @@ pub struct Overrides {
     bytes: Option<u64>,
     requests: Option<u32>,
     priority: Option<u8>,
+    bands: Option<Bands>,
     capture_outputs: Option<bool>,
     unsealed_memory: Option<bool>,
 }
@@ -109,6 +115,7 @@ impl Overrides {
             bytes: self.bytes.unwrap_or(limits.bytes),
             requests: self.requests.unwrap_or(limits.requests),
             priority: self.priority.and_then(|number| Priority::new(number).ok()).unwrap_or(limits.priority),
+            bands: self.bands.unwrap_or(limits.bands),
             capture_outputs: self.capture_outputs.unwrap_or(limits.capture_outputs),
             unsealed_memory: self.unsealed_memory.unwrap_or(limits.unsealed_memory),
         }
@@ -118,8 +125,8 @@ impl Overrides {
 /// Who may what.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// The user that the daemon runs as: it, and root, may capture outputs and use all priorities unless told
-    /// otherwise.
+    /// The user that the daemon runs as: it, and root, may capture outputs and use all priorities and bands
+    /// unless told otherwise.
     pub own_user: u32,
     /// For everybody.
     pub everybody: Overrides,
@@ -135,7 +142,9 @@ impl Policy {
         let Credentials { uid, gid, .. } = *credentials;
         let trusted = uid == 0 || uid == self.own_user;
         let priority = if trusted { Priority::MAX } else { DEFAULT_CEILING };
-        let base = self.everybody.apply(Limits { capture_outputs: trusted, priority, ..Limits::default() });
+        let bands = if trusted { Bands::ALL } else { Bands::USUAL };
+        let base = Limits { capture_outputs: trusted, priority, bands, ..Limits::default() };
+        let base = self.everybody.apply(base);
         let of = |section: Option<&Overrides>| section.copied().unwrap_or_default();
         of(self.users.get(&uid)).apply(of(self.groups.get(&gid)).apply(base))
     }
@@ -258,6 +267,18 @@ impl Accounts {
         Ok(())
     }
 
+    /// Charges one user for what another was charged for, or refuses and changes nothing.
+    ///
+    /// # Errors
+    /// The first limit of the one that would be passed.
+    pub fn transfer(&mut self, from: u32, to: u32, limits: &Limits, held: Usage) -> Result<(), LimitError> {
+        if from != to {
+            self.charge(to, limits, held)?;
+            self.release(from, held);
+        }
+        Ok(())
+    }
+
     /// Gives back what was charged.
     pub fn release(&mut self, uid: u32, less: Usage) {
         if let Some(held) = self.users.get_mut(&uid) {
@@ -295,10 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_daemons_own_user_and_root_see_outputs() {
+    fn only_the_daemons_own_user_and_root_see_outputs_and_raise_alarms() {
         let policy = Policy { own_user: 100, ..Policy::default() };
-        let may = |uid| policy.limits(&Credentials { pid: 1, uid, gid: 1 }).capture_outputs;
-        assert!(may(0) && may(100) && !may(101));
+        let may = |uid| {
+            let limits = policy.limits(&Credentials { pid: 1, uid, gid: 1 });
+            (limits.capture_outputs, limits.bands == Bands::ALL)
+        };
+        assert_eq!([may(0), may(100), may(101)], [(true, true), (true, true), (false, false)]);
     }
 
     #[test]
@@ -314,5 +338,20 @@ mod tests {
         accounts.release(1, layer);
         assert_eq!(accounts.held(1), Usage::default());
         accounts.charge(1, &limits, layer).unwrap();
+    }
+
+    #[test]
+    fn what_passes_from_one_to_another_is_charged_once() {
+        let mut accounts = Accounts::default();
+        let limits = Limits { layers: 1, ..Limits::default() };
+        let layer = Usage { layers: 1, bytes: 60, ..Usage::default() };
+        accounts.charge(1, &limits, layer).unwrap();
+        // One who holds as much as he may passes on to himself what he has.
+        accounts.transfer(1, 1, &limits, layer).unwrap();
+        accounts.transfer(1, 2, &limits, layer).unwrap();
+        assert_eq!((accounts.held(1), accounts.held(2)), (Usage::default(), layer));
+        accounts.charge(1, &limits, layer).unwrap();
+        assert_eq!(accounts.transfer(1, 2, &limits, layer).unwrap_err().uid, 2);
+        assert_eq!((accounts.held(1), accounts.held(2)), (layer, layer));
     }
 }

@@ -6,16 +6,22 @@
 
 pub mod area;
 pub mod arrangement;
+pub mod crop;
 
 use area::Area;
 use arrangement::Contribution;
 use blitd_protocol::image::{Format, Rectangle};
-use blitd_protocol::value::Name;
+use blitd_protocol::request::FixedRectangle;
+use blitd_protocol::value::{Band, Name, Token};
 use foldhash::HashMap;
+use std::collections::HashMap as SecretMap;
 
 /// A layer's number, never used twice; the default is nobody's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(u64);
+
+/// Stands for no connection: their numbers begin at 1.
+pub const NOBODY: u64 = 0;
 
 /// An output's number, as clients see it.
 pub type OutputId = u32;
@@ -25,9 +31,13 @@ pub type OutputId = u32;
 pub struct Attributes {
     /// The output that shows it, or [`FIRST`](arrangement::FIRST).
     pub output: OutputId,
-    /// Its rectangle on the output.
+    /// What it fills on the output.
     pub place: Rectangle,
-    /// Its place in the stack; equals stand in the order of their creation.
+    /// Which part of its picture is shown there.
+    pub crop: FixedRectangle,
+    /// Its band: all of a band stands above all of the band before it.
+    pub band: Band,
+    /// Its place in its band; equals stand in the order of their creation.
     pub z: i32,
     /// 255 is opaque.
     pub opacity: u8,
@@ -47,12 +57,18 @@ pub struct Spare<S> {
 /// A layer.
 #[derive(Clone, Debug)]
 pub struct Layer<S> {
-    /// The connection that it belongs to.
+    /// The connection that it belongs to, or [`NOBODY`].
     pub owner: u64,
-    /// Its id there.
+    /// The user that is charged for it.
+    pub uid: u32,
+    /// What it is claimed with, where it outlives its connection.
+    pub token: Option<Token>,
+    /// Its id there, or the last that it had.
     pub id: u32,
     /// Its name, for people.
     pub name: Name,
+    /// Width and height of its picture in pixels.
+    pub size: (u32, u32),
     /// XRGB8888 or ARGB8888.
     pub format: Format,
     /// What its owner decides.
@@ -66,9 +82,9 @@ pub struct Layer<S> {
 }
 
 impl<S> Layer<S> {
-    /// The layer's own rectangle, at the origin.
+    /// Its picture's rectangle, at the origin.
     pub const fn bounds(&self) -> Rectangle {
-        Rectangle::from_size(self.attributes.place.width(), self.attributes.place.height())
+        Rectangle::from_size(self.size.0, self.size.1)
     }
 
     /// Whether nothing below it shows through.
@@ -84,12 +100,21 @@ pub struct Placed<S> {
     pub layer: LayerKey,
     /// Its pixels.
     pub storage: S,
-    /// Its rectangle on the output.
+    /// What it fills on the output.
     pub place: Rectangle,
+    /// Which part of its picture is shown there.
+    pub crop: FixedRectangle,
     /// 255 is opaque.
     pub opacity: u8,
     /// Whether nothing below it shows through.
     pub is_opaque: bool,
+}
+
+impl<S> Placed<S> {
+    /// The pixels of the output that change with those of its picture in `part`, and maybe some more.
+    pub fn touched(&self, part: Rectangle) -> Option<Rectangle> {
+        crop::touched(self.crop, self.place, part)
+    }
 }
 
 /// What has changed in a picture because of a layer.
@@ -114,21 +139,27 @@ pub struct Scene<S> {
     layers: HashMap<LayerKey, Layer<S>>,
     /// Bottom to top.
     stack: Vec<LayerKey>,
+    /// Those that linger. How long a look into it takes tells nothing of the tokens in it: the map of the standard
+    /// library goes by a hash with a secret key (SipHash), in which tokens that are nearly the same have nothing in
+    /// common.
+    lingering: SecretMap<Token, LayerKey>,
     damage: Vec<Damage>,
     next: u64,
 }
 
 impl<S> Default for Scene<S> {
     fn default() -> Self {
-        Self { layers: HashMap::default(), stack: Vec::new(), damage: Vec::new(), next: 1 }
+        let lingering = SecretMap::default();
+        Self { layers: HashMap::default(), stack: Vec::new(), lingering, damage: Vec::new(), next: 1 }
     }
 }
 
 impl<S: Clone> Scene<S> {
-    /// Puts a layer on top of those of its height.
+    /// Puts a layer on top of those of its band and height.
     pub fn insert(&mut self, layer: Layer<S>) -> LayerKey {
         let key = LayerKey(self.next);
         self.next += 1;
+        self.lingering.extend(layer.token.map(|token| (token, key)));
         self.layers.insert(key, layer);
         self.stack.push(key);
         self.restack();
@@ -140,7 +171,33 @@ impl<S: Clone> Scene<S> {
     pub fn remove(&mut self, key: LayerKey) -> Option<Layer<S>> {
         self.damage_whole(key);
         self.stack.retain(|other| *other != key);
-        self.layers.remove(&key)
+        let layer = self.layers.remove(&key)?;
+        layer.token.map(|token| self.lingering.remove(&token));
+        Some(layer)
+    }
+
+    /// The layer that lingers and has this token.
+    pub fn lingering(&self, token: &Token) -> Option<(LayerKey, &Layer<S>)> {
+        let key = *self.lingering.get(token)?;
+        Some((key, self.layers.get(&key)?))
+    }
+
+    /// Its owner has gone: a layer that lingers belongs to nobody and is returned, another is taken out.
+    pub fn abandon(&mut self, key: LayerKey) -> Option<&Layer<S>> {
+        if self.layers.get(&key)?.token.is_none() {
+            self.remove(key);
+            return None;
+        }
+        let layer = self.layers.get_mut(&key)?;
+        layer.owner = NOBODY;
+        Some(layer)
+    }
+
+    /// Makes a layer that of a connection of a user's, under this id.
+    pub fn claim(&mut self, key: LayerKey, owner: u64, uid: u32, id: u32) {
+        if let Some(layer) = self.layers.get_mut(&key) {
+            (layer.owner, layer.uid, layer.id) = (owner, uid, id);
+        }
     }
 
     /// The layer with this key.
@@ -163,7 +220,7 @@ impl<S: Clone> Scene<S> {
         self.layers.is_empty()
     }
 
-    /// Changes what owners decide. Sizes stay: storage has them.
+    /// Changes what owners decide. The sizes of pictures stay: storage has them.
     pub fn configure(&mut self, changes: impl IntoIterator<Item = (LayerKey, Attributes)>) {
         let mut is_restacked = false;
         for (key, attributes) in changes {
@@ -174,11 +231,10 @@ impl<S: Clone> Scene<S> {
             self.damage_whole(key);
             let Some(layer) = self.layers.get_mut(&key) else { continue };
             // What is drawn while it is not shown is not told.
-            let may_be_drawn = !shows(layer);
+            let drawn = (!shows(layer)).then(|| layer.bounds());
             layer.attributes = attributes;
-            let bounds = layer.bounds();
-            self.damage_part(key, bounds, may_be_drawn.then_some(bounds));
-            is_restacked |= before.z != attributes.z;
+            self.damage_place(key, drawn);
+            is_restacked |= (before.band, before.z) != (attributes.band, attributes.z);
         }
         if is_restacked {
             self.restack();
@@ -213,7 +269,7 @@ impl<S: Clone> Scene<S> {
             }
             layer.draws += 1;
         }
-        self.damage_part(key, drawn, Some(drawn));
+        self.damage_part(key, drawn);
     }
 
     /// Swaps the storages of a layer: the spare one is up to date and has `drawn` besides.
@@ -225,8 +281,13 @@ impl<S: Clone> Scene<S> {
         spare.stale.limit(MOST_RECTANGLES);
         layer.draws += draws;
         for rectangle in drawn.rectangles() {
-            self.damage_part(key, *rectangle, Some(*rectangle));
+            self.damage_part(key, *rectangle);
         }
+    }
+
+    /// Whether [`take_damage`](Self::take_damage) has anything to hand on.
+    pub const fn is_damaged(&self) -> bool {
+        !self.damage.is_empty()
     }
 
     /// What has changed since the last call.
@@ -252,23 +313,31 @@ impl<S: Clone> Scene<S> {
 
     fn restack(&mut self) {
         let layers = &self.layers;
-        self.stack.sort_by_cached_key(|key| (layers.get(key).map(|layer| layer.attributes.z), *key));
+        self.stack.sort_by_cached_key(|key| {
+            let height = |layer: &Layer<S>| (layer.attributes.band.number(), layer.attributes.z);
+            (layers.get(key).map(height), *key)
+        });
     }
 
     fn damage_whole(&mut self, key: LayerKey) {
-        if let Some(bounds) = self.layers.get(&key).map(Layer::bounds) {
-            self.damage_part(key, bounds, None);
+        self.damage_place(key, None);
+    }
+
+    /// All that a layer fills has changed; `drawn` of it, where its own pixels have.
+    fn damage_place(&mut self, key: LayerKey, drawn: Option<Rectangle>) {
+        if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
+            let Attributes { output, place, .. } = layer.attributes;
+            self.damage.push(Damage { layer: key, output, pixels: place, drawn });
         }
     }
 
-    fn damage_part(&mut self, key: LayerKey, part: Rectangle, drawn: Option<Rectangle>) {
-        let Some(layer) = self.layers.get(&key) else { return };
-        let Attributes { output, place, .. } = layer.attributes;
-        if !shows(layer) {
-            return;
+    fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
+        if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
+            let Attributes { output, place, crop, .. } = layer.attributes;
+            let touched = crop::touched(crop, place, part);
+            let drawn = Some(part);
+            self.damage.extend(touched.map(|pixels| Damage { layer: key, output, pixels, drawn }));
         }
-        let moved = part.translated(place.left(), place.top());
-        self.damage.extend(moved.map(|pixels| Damage { layer: key, output, pixels, drawn }));
     }
 }
 
@@ -277,11 +346,11 @@ fn shows<S>(layer: &Layer<S>) -> bool {
 }
 
 fn placed<S: Clone>(key: LayerKey, layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
-    let Attributes { output, place, opacity, .. } = layer.attributes;
+    let Attributes { output, place, crop, opacity, .. } = layer.attributes;
     let (x, y) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
     let place = place.translated(x, y)?;
     let is_opaque = layer.is_opaque();
-    Some(Placed { layer: key, storage: layer.front.clone(), place, opacity, is_opaque })
+    Some(Placed { layer: key, storage: layer.front.clone(), place, crop, opacity, is_opaque })
 }
 
 #[cfg(test)]
@@ -294,12 +363,17 @@ mod tests {
     fn layer(storage: u32, x: i32, z: i32) -> Layer<u32> {
         Layer {
             owner: 1,
+            uid: 1000,
+            token: None,
             id: storage,
             name: Name::new("test"),
+            size: (10, 10),
             format: Format::Xrgb8888,
             attributes: Attributes {
                 output: 1,
                 place: Rectangle::new(x, 0, 10, 10).unwrap(),
+                crop: crop::whole(10, 10),
+                band: Band::Normal,
                 z,
                 opacity: 255,
                 visible: true,
@@ -333,6 +407,28 @@ mod tests {
     }
 
     #[test]
+    fn a_band_stands_above_all_of_the_one_before_it() {
+        let mut scene = Scene::default();
+        let banded = |storage, band, z| {
+            let layer = layer(storage, 0, z);
+            Layer { attributes: Attributes { band, ..layer.attributes }, ..layer }
+        };
+        scene.insert(banded(1, Band::Alarm, i32::MIN));
+        scene.insert(banded(2, Band::Normal, i32::MAX));
+        let last = scene.insert(banded(3, Band::Background, i32::MAX));
+        scene.insert(banded(4, Band::Overlay, -5));
+        scene.insert(banded(5, Band::Normal, -5));
+        let order =
+            |scene: &Scene<u32>| scene.snapshot(OWN).iter().map(|placed| placed.storage).collect::<Vec<_>>();
+        assert_eq!(order(&scene), [3, 5, 2, 4, 1]);
+        damage(&mut scene);
+        let attributes = Attributes { band: Band::Alarm, ..scene.get(last).unwrap().attributes };
+        scene.configure([(last, attributes)]);
+        assert_eq!(order(&scene), [5, 2, 4, 1, 3]);
+        assert!(!damage(&mut scene).is_empty());
+    }
+
+    #[test]
     fn layers_of_a_neighbour_are_moved() {
         let mut scene = Scene::default();
         scene.insert(layer(1, 5, 0));
@@ -353,6 +449,48 @@ mod tests {
         assert_eq!(damage(&mut scene), [rectangle(0, 0, 10, 10), rectangle(30, 5, 10, 10)]);
         scene.configure([(key, scene.get(key).unwrap().attributes)]);
         assert!(damage(&mut scene).is_empty(), "what changes nothing damages nothing");
+    }
+
+    #[test]
+    fn what_is_drawn_damages_where_it_is_shown() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 100, 0));
+        let attributes = scene.get(key).unwrap().attributes;
+        let place = rectangle(100, 0, 1000, 5);
+        scene.configure([(key, Attributes { place, ..attributes })]);
+        assert_eq!(damage(&mut scene)[1..], [rectangle(100, 0, 10, 10), place]);
+        scene.drawn_in_place(key, rectangle(5, 0, 1, 10));
+        let [drawn] = damage(&mut scene)[..] else { panic!("one rectangle") };
+        assert!(drawn.contains(rectangle(550, 0, 200, 5)) && drawn.width() < 320, "{drawn:?}");
+        let crop = FixedRectangle::from_pixels(0, 0, 5, 5);
+        scene.configure([(key, Attributes { place, crop, ..attributes })]);
+        assert_eq!(damage(&mut scene), [place, place]);
+        scene.drawn_in_place(key, rectangle(8, 8, 2, 2));
+        assert!(damage(&mut scene).is_empty(), "that is cropped off");
+        assert_eq!(scene.snapshot(OWN)[0].crop, crop);
+        assert_eq!(scene.get(key).unwrap().bounds(), rectangle(0, 0, 10, 10), "the picture stays as it is");
+    }
+
+    #[test]
+    fn a_layer_that_lingers_waits_for_its_token() {
+        let mut scene = Scene::default();
+        let token = Token::from_bytes([7; 16]).unwrap();
+        let stays = scene.insert(Layer { token: Some(token), ..layer(1, 0, 0) });
+        let ends = scene.insert(layer(2, 20, 0));
+        damage(&mut scene);
+        assert!(scene.abandon(ends).is_none() && scene.get(ends).is_none());
+        assert_eq!(damage(&mut scene), [rectangle(20, 0, 10, 10)]);
+        assert_eq!(scene.abandon(stays).unwrap().owner, NOBODY);
+        assert!(damage(&mut scene).is_empty(), "it is shown as it was");
+        assert_eq!(scene.snapshot(OWN).len(), 1);
+        assert!(!scene.is_visible(1, OWN), "that connection has it no more");
+        assert!(scene.lingering(&Token::from_bytes([8; 16]).unwrap()).is_none());
+        let (key, _) = scene.lingering(&token).unwrap();
+        scene.claim(key, 5, 1001, 9);
+        let layer = scene.get(stays).unwrap();
+        assert_eq!((layer.owner, layer.uid, layer.id), (5, 1001, 9));
+        scene.remove(stays);
+        assert!(scene.lingering(&token).is_none());
     }
 
     #[test]

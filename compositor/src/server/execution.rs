@@ -2,20 +2,23 @@
 //!
 //! Frames and requests take slices in turns while both have something to do: a flood of requests of whatever
 //! priority does not keep the picture from changing, and a frame keeps no request waiting for longer than one slice.
-//! What comes and is more urgent than what is being done waits for no frame.
+//! What comes and is more urgent than what is being done waits for no frame. While a frame needs the time that is left
+//! until its vblank, it has four slices for each of those requests that are no more urgent than usual.
 
 use blitd_protocol::error::Refusal;
 use blitd_protocol::reply::{Receipt, Reply, Shown};
-use blitd_protocol::value::{ClockSource, NotShown, Path};
+use blitd_protocol::value::{ClockSource, NotShown, Path, Priority};
 
 use nix::sys::epoll::EpollFlags;
 
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
 use crate::client::{Active, Client, Ending, Started, Work};
+use crate::clock::Clock;
 use crate::display::Display;
 use crate::display::kms::HeadFlip;
 use crate::display::output::Output;
+use crate::frame_clock::lead::PRESSING_SLICES;
 use crate::queue::{ConnectionId, Turn};
 use crate::scene::Damage;
 use crate::work::cpu_access::CpuAccess;
@@ -25,6 +28,9 @@ use crate::work::{SLICE, SLICE_ALONE, Step, WorkError};
 /// What a step of painting costs at the least, in bytes: about as long as taking up a request, carrying it out and
 /// answering it takes, however small it is.
 const LEAST_STEP: u64 = SLICE / 16;
+
+/// How urgent, as the queue counts it, a request is that says nothing of it.
+const USUAL: u32 = Priority::DEFAULT.number() as u32 + 1;
 
 /// How a step of a request's work has ended.
 enum Progress {
@@ -60,19 +66,37 @@ impl Server {
         self.rooms.outputs.iter().any(|output| !output.composing().is_empty())
     }
 
-    /// Begins the frames that can begin.
+    /// Begins the frames that are to begin now.
     pub(super) fn begin_frames(&mut self, now: u64) {
         let rooms = &mut self.rooms;
         rooms.spread_damage();
-        for output in rooms.outputs.iter_mut().filter(|output| output.may_begin(now)) {
-            let snapshot = rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
+        for output in &mut rooms.outputs {
+            let snapshot = |output: &Output| rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
+            if output.is_to_be_weighed(now) {
+                if output.has_lost_track(now)
+                    && let Some(time) = rooms.display.last_vblank(output.id())
+                {
+                    output.saw_vblank(time);
+                }
+                output.weigh(snapshot(output), now);
+            }
+            if !output.may_begin(now) {
+                continue;
+            }
+            let snapshot = snapshot(output);
             let on_planes = rooms.display.begin(output, &snapshot);
             let frame = output.frame(snapshot, on_planes).into_iter();
-            output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect());
+            output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect(), now);
             if output.composing().is_empty() {
-                show(&mut rooms.display, output, now);
+                show(&mut rooms.display, output, &rooms.clock);
             }
         }
+    }
+
+    /// Whether a frame needs the time that is left until its vblank.
+    fn frame_presses(&self) -> bool {
+        let now = self.rooms.clock.now();
+        self.rooms.outputs.iter().any(|output| output.presses(now))
     }
 
     /// Takes note of the frames that have come on the glass, and tells those who wait for them.
@@ -102,7 +126,7 @@ impl Server {
             self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
         waiting.sort_unstable();
         for id in waiting {
-            self.step(id, SLICE);
+            self.step(id, self.rooms.slice);
         }
     }
 
@@ -110,20 +134,31 @@ impl Server {
     pub(super) fn slice(&mut self) -> bool {
         let turn = self.queue.next();
         let urgency = turn.map_or(0, |turn| self.queue.urgency(turn.connection));
-        let is_more_urgent = urgency > std::mem::replace(&mut self.urgency, urgency);
         let is_composing = self.is_composing();
-        if is_composing && (turn.is_none() || (self.frame_is_next && !is_more_urgent)) {
-            self.frame_is_next = false;
+        let presses = is_composing && turn.is_some() && self.frame_presses();
+        let before = std::mem::replace(&mut self.urgency, urgency);
+        let is_more_urgent = urgency > if presses { before.max(USUAL) } else { before };
+        if is_composing && (turn.is_none() || (self.frame_slices > 0 && !is_more_urgent)) {
+            self.frame_slices = self.frame_slices.saturating_sub(1);
             self.frame_slice();
             return true;
         }
-        self.frame_is_next = is_composing;
+        let is_usual = urgency <= USUAL;
+        self.frame_slices = if presses && is_usual { PRESSING_SLICES } else { u64::from(is_composing) };
         let Some(turn) = turn else { return false };
-        self.request_slice(turn);
+        if is_composing {
+            let began = self.rooms.clock.now();
+            self.request_slice(turn);
+            let time = self.rooms.clock.now().saturating_sub(began);
+            self.rooms.outputs.iter_mut().for_each(|output| output.held_up(time));
+        } else {
+            self.request_slice(turn);
+        }
         true
     }
 
     fn frame_slice(&mut self) {
+        let slice = self.slice_size();
         let rooms = &mut self.rooms;
         // The frame that began first: an output that is composed without end keeps no other from its frames.
         let composing =
@@ -132,7 +167,7 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
-        let bytes = match rooms.compositions.step(composition, SLICE) {
+        let bytes = match rooms.compositions.step(composition, slice) {
             Some(Ok((Step::Unfinished, _))) => return,
             Some(Ok((Step::Finished, bytes))) => bytes,
             // Only memory of a client can go away, and no frame is composed there.
@@ -147,15 +182,20 @@ impl Server {
         };
         output.composed_part(composition, bytes);
         if output.composing().is_empty() {
-            show(&mut rooms.display, output, rooms.clock.now());
+            show(&mut rooms.display, output, &rooms.clock);
         }
+    }
+
+    /// How many bytes a slice has: where there is nobody else, looking around more often is for nothing.
+    fn slice_size(&self) -> u64 {
+        if self.clients.len() > 1 { SLICE } else { SLICE_ALONE }
     }
 
     /// Works on requests that are as urgent as the first, one after the other, until the slice is spent. Their replies
     /// go out together at its end; so what is less urgent is left for the next one.
     fn request_slice(&mut self, first: Turn) {
         let urgency = self.queue.urgency(first.connection);
-        self.rooms.slice = if self.clients.len() > 1 { SLICE } else { SLICE_ALONE };
+        self.rooms.slice = self.slice_size();
         let mut left = self.rooms.slice;
         let mut next = Some(first);
         while let Some(turn) = next {
@@ -223,7 +263,7 @@ impl Server {
             }
             Ok(Outcome::Reply(reply)) => reply,
             Ok(Outcome::Statistics(subject, first)) => {
-                listing::statistics(&self.rooms, &self.clients, subject, first)
+                listing::statistics(&self.rooms, &self.clients, id, subject, first)
             }
             Err(refusal) => Reply::Refused(refusal),
         };
@@ -295,11 +335,15 @@ impl Server {
 }
 
 /// Puts a frame that is composed on the glass.
-fn show(display: &mut Display, output: &mut Output, now: u64) {
+fn show(display: &mut Display, output: &mut Output, clock: &Clock) {
+    let now = clock.now();
     let (picture, damage) = output.commit(now);
-    if let Err(error) = display.show(output.id(), &picture, &damage) {
-        tracing::warn!("{error}");
-        output.refused(now);
+    match display.show(output.id(), &picture, &damage) {
+        Ok(()) => output.committed(clock.now().saturating_sub(now)),
+        Err(error) => {
+            tracing::warn!("{error}");
+            output.refused(clock.now());
+        }
     }
 }
 

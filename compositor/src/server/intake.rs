@@ -9,8 +9,8 @@ use blitd_protocol::request::Request;
 use nix::sys::epoll::EpollFlags;
 use nix::sys::socket::{getsockopt, sockopt};
 
-use super::Server;
 use super::watch::Source;
+use super::{Server, lingering};
 use crate::client::{Client, Ending, Intake};
 use crate::policy::{Credentials, Usage};
 use crate::queue::ConnectionId;
@@ -183,9 +183,7 @@ impl Server {
         if let Some(active) = client.active.take() {
             self.abandon(id, active);
         }
-        for key in client.layers.values() {
-            self.rooms.scene.remove(*key);
-        }
+        lingering::leave(&mut self.rooms, &mut client);
         self.rooms.accounts.release(client.credentials().uid, client.usage);
         let (received, sent) = client.traffic();
         let counters = &mut self.rooms.counters;

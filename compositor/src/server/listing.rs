@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use blitd_protocol::image::Format;
 use blitd_protocol::reply::{List, Reply, Statistics, records_per_message};
-use blitd_protocol::value::{Band, Mode, Name, Priority, StatisticsSubject};
+use blitd_protocol::value::{Mode, Name, Priority, StatisticsSubject};
 use blitd_protocol::wire::{ClientRecord, DaemonRecord, LayerRecord, OutputRecord, PriorityRecord};
 use foldhash::HashMap;
 
@@ -64,6 +64,7 @@ fn output_record(output: &Output) -> OutputRecord {
 pub(super) fn statistics(
     rooms: &Rooms,
     clients: &HashMap<ConnectionId, Client>,
+    asker: ConnectionId,
     subject: StatisticsSubject,
     first: u32,
 ) -> Reply<'static> {
@@ -77,7 +78,8 @@ pub(super) fn statistics(
             Statistics::Clients(page(first, sorted.into_iter().map(|client| client_record(rooms, client))))
         }
         StatisticsSubject::Layers => {
-            let layers: Vec<_> = rooms.scene.iter().map(layer_record).collect();
+            let uid = clients.get(&asker).map(|client| client.credentials().uid);
+            let layers: Vec<_> = rooms.scene.iter().map(|layer| layer_record(layer, uid)).collect();
             Statistics::Layers(page(first, layers.into_iter()))
         }
         StatisticsSubject::Priorities => {
@@ -144,7 +146,15 @@ fn layer_bytes(layer: &Layer<Rc<Storage>>) -> u64 {
     layer.front.bytes() + layer.spare.as_ref().map_or(0, |spare| spare.storage.bytes())
 }
 
-fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
+/// A layer's token, as it is told to a user: to the one who is charged for the layer, who could read it in the memory of
+/// his own programs anyway, and to root; to nobody else.
+fn told<S>(layer: &Layer<S>, asker: Option<u32>) -> [u8; 16] {
+    let token = layer.token.filter(|_| asker.is_some_and(|uid| uid == layer.uid || uid == 0));
+    token.map_or([0; 16], |token| *token.as_bytes())
+}
+
+/// A layer, as the user who asks may see it.
+pub(super) fn layer_record(layer: &Layer<Rc<Storage>>, asker: Option<u32>) -> LayerRecord {
     let attributes = &layer.attributes;
     LayerRecord {
         connection: layer.owner.into(),
@@ -152,16 +162,21 @@ fn layer_record(layer: &Layer<Rc<Storage>>) -> LayerRecord {
         output: attributes.output.into(),
         x: attributes.place.left().into(),
         y: attributes.place.top().into(),
-        width: attributes.place.width().into(),
-        height: attributes.place.height().into(),
+        width: layer.size.0.into(),
+        height: layer.size.1.into(),
         z: attributes.z.into(),
         fourcc: layer.format.fourcc().into(),
-        band: Band::Normal.number(),
+        band: attributes.band.number(),
         opacity: attributes.opacity,
         visible: attributes.visible.into(),
-        reserved: [0; 5],
+        linger: layer.token.is_some().into(),
+        uid: layer.uid.into(),
         draws: layer.draws.into(),
         bytes: layer_bytes(layer).into(),
+        shown_width: attributes.place.width().into(),
+        shown_height: attributes.place.height().into(),
+        crop: attributes.crop.into(),
+        token: told(layer, asker),
         name: *layer.name.as_bytes(),
     }
 }
@@ -173,5 +188,39 @@ fn priority_record((priority, times): (Priority, &Times)) -> PriorityRecord {
         count: times.count().into(),
         waiting: times.waiting(),
         service: times.service(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blitd_protocol::image::Rectangle;
+    use blitd_protocol::value::{Band, Token};
+
+    use super::*;
+    use crate::scene::{Attributes, crop};
+
+    #[test]
+    fn a_token_is_told_to_its_user_and_to_root() {
+        let place = Rectangle::from_size(4, 4);
+        let crop = crop::whole(4, 4);
+        let (output, band, z, opacity, visible) = (0, Band::Normal, 0, 255, true);
+        let attributes = Attributes { output, place, crop, band, z, opacity, visible };
+        let layer = |token| Layer {
+            owner: 1,
+            uid: 1000,
+            token,
+            id: 1,
+            name: Name::default(),
+            size: (4, 4),
+            format: Format::Xrgb8888,
+            attributes,
+            front: (),
+            spare: None,
+            draws: 0,
+        };
+        let lingering = layer(Token::from_bytes([7; 16]));
+        let askers = [Some(1000), Some(0), Some(1001), None];
+        assert_eq!(askers.map(|asker| told(&lingering, asker)[0]), [7, 7, 0, 0]);
+        assert_eq!(told(&layer(None), Some(1000)), [0; 16]);
     }
 }

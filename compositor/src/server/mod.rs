@@ -15,6 +15,7 @@
 //! - `execution`: whose slice it is, and what comes of it; frames too.
 //! - `outputs`: which outputs there are, and what comes of it when one comes or goes.
 //! - `histograms`: how long requests have waited and taken.
+//! - `lingering`: layers that outlive their connections, and who takes them over.
 //! - `listing`: what outputs and statistics answer.
 //! - `session`: the VT comes and goes.
 //! - `watch`: what the loop waits for.
@@ -23,6 +24,7 @@ mod dmabufs;
 mod execution;
 mod histograms;
 mod intake;
+mod lingering;
 pub mod listener;
 mod listing;
 mod outputs;
@@ -94,7 +96,7 @@ struct Rooms {
     helper: Helper,
     unmapper: Unmapper,
     counters: Counters,
-    /// How many bytes the slice of a request has.
+    /// How many bytes a slice has at present.
     slice: u64,
     histograms: Histograms,
     clock: Clock,
@@ -115,8 +117,8 @@ pub struct Server {
     next_connection: ConnectionId,
     /// Connections with replies that have not been sent yet.
     replied: Vec<ConnectionId>,
-    /// Whether the next slice is a frame's, if both a frame and a request wait for one.
-    frame_is_next: bool,
+    /// How many slices are frames' before the next one is a request's, if both wait for one.
+    frame_slices: u64,
     /// How urgent the request is that was next in the turn before.
     urgency: u32,
     /// Whether somebody came in or had something to say in this turn.
@@ -193,12 +195,16 @@ impl Daemon {
         loop_watch
             .add(&helper, Source::Helper, readable)
             .map_err(ServerError::system("watching the helper thread"))?;
+        if let Some(flips) = display.flip_descriptor() {
+            loop_watch
+                .add(&flips, Source::Flips, readable)
+                .map_err(ServerError::system("watching the card"))?;
+        }
         let event_loop = EventLoop::try_new()?;
         loop_watch
             .add(&event_loop, Source::Rare, readable)
             .map_err(ServerError::system("watching the event loop"))?;
         let handle = event_loop.handle();
-        watch(&handle, display.flip_descriptor(), Server::take_flips)?;
         watch(&handle, display.monitor_descriptor(), Server::look_for_outputs)?;
         watch(&handle, session.descriptor(), Server::follow_session)?;
         let rooms = Rooms {
@@ -227,7 +233,7 @@ impl Daemon {
             reserve: Reserve::open(),
             next_connection: 1,
             replied: Vec::new(),
-            frame_is_next: false,
+            frame_slices: 0,
             urgency: 0,
             heard: false,
             stopping: false,
@@ -284,23 +290,23 @@ impl Daemon {
     /// The loop itself fails.
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
         let server = &mut self.server;
-        let mut busy = !server.queue.is_idle() || server.is_composing();
+        let mut busy = !server.queue.is_idle() || server.is_composing() || server.rooms.scene.is_damaged();
         let longest = match longest {
             _ if busy => Some(Duration::ZERO),
             None => server.rooms.clock.now_of_kernel().and_then(|now| rest(&mut self.spin, now)),
             longest => longest,
         };
-        if server.hear(longest)? {
-            let now = server.rooms.clock.now();
-            if server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND {
-                self.looked_around = now;
-                self.event_loop.dispatch(Some(Duration::ZERO), server)?;
-            }
+        let is_rare = server.hear(longest)?;
+        let mut now = server.rooms.clock.now();
+        if is_rare && (server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND) {
+            self.looked_around = now;
+            self.event_loop.dispatch(Some(Duration::ZERO), server)?;
+            // It may have taken long: a card has been opened, or a mode set.
+            now = server.rooms.clock.now();
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
-        server.enter();
-        let now = server.rooms.clock.now();
+        server.enter(now);
         busy |= server.flip_frames(now);
         busy |= server.expire_fences(now);
         server.begin_frames(now);
@@ -313,7 +319,7 @@ impl Daemon {
         }
         busy |= replies;
         if busy {
-            self.spin.found(server.rooms.clock.now());
+            self.spin.found(now);
         }
         Ok(busy)
     }
@@ -397,6 +403,7 @@ impl Server {
                 Source::Connection(id) => self.hear_client(id, flags),
                 Source::Fence(id) => self.fence_signalled(id),
                 Source::Helper => self.hear_helper(),
+                Source::Flips => self.take_flips(),
                 Source::Rare => is_rare = true,
             }
         }

@@ -17,7 +17,7 @@ use blitd_protocol::request::{
 use blitd_protocol::value::{Band, CaptureSubject, ClockSource, Memory, Mode, NotShown, StatisticsSubject};
 use foldhash::HashMap;
 
-use super::{Rooms, listing};
+use super::{Rooms, lingering, listing};
 use crate::client::{Client, Work};
 use crate::display::output::Output;
 use crate::memory::helper::Task;
@@ -25,11 +25,13 @@ use crate::memory::region::Region;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Mapping;
 use crate::policy::Usage;
+use crate::policy::bands::BandError;
 use crate::scene::arrangement::FIRST;
+use crate::scene::crop;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
 use crate::work::WorkError;
 use crate::work::composition::Composition;
-use crate::work::operation::Operation;
+use crate::work::operation::{Operation, check_source};
 use crate::work::paint::Paint;
 
 /// What comes of a request when its turn has come.
@@ -101,6 +103,7 @@ pub(super) fn carry_out(
             Ok(Outcome::Done)
         }
         Request::LayerDestroy { layer } => layer_destroy(rooms, client, layer),
+        Request::LayerClaim { layer, token } => Ok(lingering::claim(rooms, client, layer, &token)?),
         Request::Draw(draw) => {
             let operation = Operation::draw(draw, client.ids(), &rooms.scene)?;
             Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
@@ -235,42 +238,45 @@ pub(super) fn not_shown(output: OutputId, reason: NotShown) -> Reply<'static> {
     Reply::Shown(Shown { output, reason, sequence: 0, time: 0, clock: ClockSource::None })
 }
 
-fn check_band(band: Band) -> Result<(), WorkError> {
-    if band == Band::Normal {
-        return Ok(());
+/// What a layer fills on its output.
+fn placed((x, y): (i32, i32), (width, height): (u32, u32)) -> Result<Rectangle, RequestError> {
+    if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
+        return Err(RequestError::LayerSize { width, height });
     }
-    let what = format!("band {}", band.number());
-    Err(WorkError::NotSupported { what, instead: "use band 1 (normal), and z within it" })
+    Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })
+}
+
+/// An id under which a connection has no layer.
+pub(super) fn check_free(client: &Client, layer: u32) -> Result<(), Refusal> {
+    if client.layers.contains_key(&layer) {
+        return Err(RequestError::LayerInUse { layer }.into());
+    }
+    Ok(())
+}
+
+pub(super) fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
+    client.limits().bands.check(client.credentials().uid, band)
 }
 
 /// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory
 /// one still can: the second is only allocated when it is needed.
-fn layer_usage(width: u32, height: u32) -> Usage {
+pub(super) fn layer_usage((width, height): (u32, u32)) -> Usage {
     Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
 }
 
 fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> Result<Outcome, Refusal> {
     let LayerCreate { layer: id, x, y, width, height, .. } = create;
-    if client.layers.contains_key(&id) {
-        return Err(RequestError::LayerInUse { layer: id }.into());
-    }
+    check_free(client, id)?;
     let output = known(rooms, create.output)?;
-    if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
-        return Err(RequestError::LayerSize { width, height }.into());
-    }
-    let place =
-        Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?;
+    let place = placed((x, y), (width, height))?;
     let format = Format::from_fourcc(create.fourcc)?;
     if !matches!(format, Format::Xrgb8888 | Format::Argb8888) {
         let what = format!("a layer of format {format}");
         return Err(WorkError::NotSupported { what, instead: "use XR24 or AR24" }.into());
     }
-    check_band(create.band)?;
-    if create.linger {
-        let what = "a layer that lingers".into();
-        return Err(WorkError::NotSupported { what, instead: "keep its connection open, and send 0" }.into());
-    }
-    let usage = layer_usage(width, height);
+    check_band(client, create.band)?;
+    let token = if create.linger { Some(lingering::token()?) } else { None };
+    let usage = layer_usage((width, height));
     charge(rooms, client, usage)?;
     let front = match Storage::new(width, height, format, &rooms.unmapper) {
         Ok(storage) => Rc::new(storage),
@@ -279,12 +285,16 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
             return Err(error.into());
         }
     };
-    let attributes =
-        Attributes { output, place, z: create.z, opacity: create.opacity, visible: create.visible };
+    let LayerCreate { band, z, opacity, visible, .. } = create;
+    let crop = crop::whole(width, height);
+    let attributes = Attributes { output, place, crop, band, z, opacity, visible };
     let key = rooms.scene.insert(Layer {
         owner: client.id(),
+        uid: client.credentials().uid,
+        token,
         id,
         name: create.name,
+        size: (width, height),
         format,
         attributes,
         front,
@@ -292,7 +302,7 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
         draws: 0,
     });
     client.layers.insert(id, key);
-    Ok(Outcome::Done)
+    Ok(token.map_or(Outcome::Done, |token| Outcome::Reply(Reply::Token(token))))
 }
 
 /// What a layer would be after the change.
@@ -302,19 +312,23 @@ fn layer_configure(
     configure: &LayerConfigure,
 ) -> Result<(LayerKey, Attributes), Refusal> {
     let (key, layer) = client.ids().layer(&rooms.scene, configure.layer)?;
-    let attributes = changed(rooms, layer.attributes, configure)?;
+    let attributes = changed(rooms, client, layer, layer.attributes, configure)?;
     Ok((key, attributes))
 }
 
-fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Result<Attributes, Refusal> {
-    configure.band.map_or(Ok(()), check_band)?;
-    let place = match configure.place {
-        None => before.place,
-        Some((x, y)) => {
-            let (width, height) = (before.place.width(), before.place.height());
-            Rectangle::new(x, y, width, height).ok_or(RequestError::LayerPlace { x, y, width, height })?
-        }
-    };
+fn changed(
+    rooms: &Rooms,
+    client: &Client,
+    layer: &Layer<Rc<Storage>>,
+    before: Attributes,
+    configure: &LayerConfigure,
+) -> Result<Attributes, Refusal> {
+    configure.band.map_or(Ok(()), |band| check_band(client, band))?;
+    let (x, y) = configure.place.unwrap_or((before.place.left(), before.place.top()));
+    let (width, height) = configure.size.unwrap_or((before.place.width(), before.place.height()));
+    let place = placed((x, y), (width, height))?;
+    let crop = configure.crop.unwrap_or(before.crop);
+    check_source(crop, layer.size, || format!("layer {}", layer.id))?;
     let output = match configure.output {
         None => before.output,
         Some(number) => known(rooms, number)?,
@@ -322,6 +336,8 @@ fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Res
     Ok(Attributes {
         output,
         place,
+        crop,
+        band: configure.band.unwrap_or(before.band),
         z: configure.z.unwrap_or(before.z),
         opacity: configure.opacity.unwrap_or(before.opacity),
         visible: configure.visible.unwrap_or(before.visible),
@@ -331,8 +347,7 @@ fn changed(rooms: &Rooms, before: Attributes, configure: &LayerConfigure) -> Res
 fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<Outcome, Refusal> {
     let key = client.layers.remove(&layer).ok_or(WorkError::UnknownLayer { layer })?;
     if let Some(removed) = rooms.scene.remove(key) {
-        let bounds = removed.bounds();
-        release(rooms, client, layer_usage(bounds.width(), bounds.height()));
+        release(rooms, client, layer_usage(removed.size));
     }
     Ok(Outcome::Done)
 }
@@ -358,7 +373,11 @@ fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result
                 let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
                 // Two changes of one layer add up, as they would one after the other.
                 if let Some(earlier) = configures.get(&key) {
-                    attributes = changed(rooms, *earlier, &configure).map_err(at)?;
+                    let (_, layer) = client
+                        .ids()
+                        .layer(&rooms.scene, configure.layer)
+                        .map_err(|error| at(error.into()))?;
+                    attributes = changed(rooms, client, layer, *earlier, &configure).map_err(at)?;
                 }
                 configures.insert(key, attributes);
             }

@@ -1,7 +1,7 @@
 //! What the loop waits for.
 //!
-//! One epoll has all that happens often: connections, the fences of dmabufs, the helper thread, and a timer that is set
-//! only when the time to wake at has changed. calloop, which costs five system calls a turn, has the rest, and is itself
+//! One epoll has all that happens often: connections, the fences of dmabufs, the helper thread, the card's events, and a
+//! timer that is set only when the time to wake at has changed. calloop, which costs five system calls a turn, has the rest, and is itself
 //! one entry here. A request so costs three: wait, receive, send.
 
 use std::os::fd::AsFd;
@@ -23,6 +23,7 @@ const OTHER: u64 = 1 << 62;
 const HELPER: u64 = OTHER;
 const RARE: u64 = OTHER + 1;
 const TIMER: u64 = OTHER + 2;
+const FLIPS: u64 = OTHER + 3;
 
 /// Something that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) enum Source {
     Fence(ConnectionId),
     /// The helper thread.
     Helper,
+    /// The display's pictures that come on the glass.
+    Flips,
     /// What calloop watches.
     Rare,
 }
@@ -43,6 +46,7 @@ impl Source {
             Self::Connection(id) => id,
             Self::Fence(id) => id | FENCE,
             Self::Helper => HELPER,
+            Self::Flips => FLIPS,
             Self::Rare => RARE,
         }
     }
@@ -52,6 +56,7 @@ impl Source {
         match token {
             TIMER => None,
             HELPER => Some(Self::Helper),
+            FLIPS => Some(Self::Flips),
             RARE => Some(Self::Rare),
             _ if token & FENCE != 0 => Some(Self::Fence(token & !FENCE)),
             _ => Some(Self::Connection(token)),
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn tokens_go_both_ways() {
-        for source in [Source::Connection(1), Source::Fence(7), Source::Helper, Source::Rare] {
+        for source in [Source::Connection(1), Source::Fence(7), Source::Helper, Source::Flips, Source::Rare] {
             assert_eq!(Source::of(source.token()), Some(source));
         }
     }

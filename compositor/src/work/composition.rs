@@ -15,10 +15,12 @@ use blitd_protocol::value::{Operator, Transform};
 
 use super::WorkError;
 use super::operation::{Ids, outside, rectangle};
+use super::scaled::scaling;
 use crate::frame::{Blit, plan};
 use crate::memory::region::{Region, RegionError};
 use crate::memory::storage::Storage;
 use crate::scene::area::Area;
+use crate::scene::crop::{unscaled, whole};
 use crate::scene::{Placed, Scene};
 
 /// The span's size in bytes: half of a first-level cache, so that what is blended into it is still there.
@@ -37,7 +39,7 @@ pub(super) const LEAST_COST: u64 = 4096;
 const TURN_COST: u64 = 2;
 
 /// The shortest piece of a row that is worth a plan, in pixels.
-const LEAST_COLUMNS: u32 = 64;
+pub(super) const LEAST_COLUMNS: u32 = 64;
 
 #[derive(Debug)]
 enum Target {
@@ -117,7 +119,8 @@ impl Composition {
         let of = || format!("layer {} of {}x{}", capture.id, bounds.width(), bounds.height());
         let (source, target) = captured(capture, ids, bounds, of)?;
         let storage = Rc::clone(&layer.front);
-        let placed = Placed { layer: key, storage, place: bounds, opacity: 255, is_opaque: true };
+        let crop = whole(bounds.width(), bounds.height());
+        let placed = Placed { layer: key, storage, place: bounds, crop, opacity: 255, is_opaque: true };
         let format = layer.format;
         let whole = source.pixels() * 4;
         Ok(Self {
@@ -136,6 +139,12 @@ impl Composition {
         self.bytes
     }
 
+    /// What composing all that is missing costs, in bytes of slices.
+    pub fn cost(&self) -> u64 {
+        let parts = self.missing.rectangles().iter();
+        parts.map(|part| self.cost_of(&plan(&self.snapshot, *part)) + self.besides(*part)).sum()
+    }
+
     /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what
     /// it has cost, and what is left of the part.
     ///
@@ -148,13 +157,13 @@ impl Composition {
         span: &mut [u8],
     ) -> Result<(u64, [Rectangle; 2]), RegionError> {
         let mut steps = plan(&self.snapshot, part);
-        let whole = cost(&steps) + self.besides(part);
+        let whole = self.cost_of(&steps) + self.besides(part);
         let (part, rest) =
             if self.is_turned() { tiles_of(part, budget, whole) } else { begin_of(part, budget, whole) };
         if !rest.iter().all(|rest| rest.is_empty()) {
             steps = clipped(&steps, part);
         }
-        let cost = (cost(&steps) + self.besides(part)).max(LEAST_COST);
+        let cost = (self.cost_of(&steps) + self.besides(part)).max(LEAST_COST);
         self.bytes += part.pixels() * 4;
         if let Target::Screen { storage, .. } = &self.target {
             storage.written(part.pixels() * 4);
@@ -187,10 +196,14 @@ impl Composition {
         Ok((cost, rest))
     }
 
-    /// Where the snapshot has a storage, on the output.
-    pub(super) fn places_of<'a>(&'a self, storage: &'a Rc<Storage>) -> impl Iterator<Item = Rectangle> + 'a {
+    /// Which parts of the picture depend on `pixels` of a storage, or may.
+    pub(super) fn touched<'a>(
+        &'a self,
+        storage: &'a Rc<Storage>,
+        pixels: Rectangle,
+    ) -> impl Iterator<Item = Rectangle> + 'a {
         let same = |placed: &&Placed<Rc<Storage>>| Rc::ptr_eq(&placed.storage, storage);
-        self.snapshot.iter().filter(same).map(|placed| placed.place)
+        self.snapshot.iter().filter(same).filter_map(move |placed| placed.touched(pixels))
     }
 
     /// What is missing.
@@ -243,10 +256,16 @@ impl Composition {
                 fill(picture, to, self.background, Operator::Source);
                 continue;
             };
-            let from = (step.pixels.left() - placed.place.left(), step.pixels.top() - placed.place.top());
-            if let Some(layer) = placed.storage.picture() {
-                let operator = if placed.is_opaque { Operator::Source } else { Operator::Over };
-                draw(&layer, from, picture, to, operator, placed.opacity);
+            let Some(layer) = placed.storage.picture() else { continue };
+            let Placed { place, crop, opacity, .. } = *placed;
+            let operator = if placed.is_opaque { Operator::Source } else { Operator::Over };
+            if let Some((left, top)) = unscaled(crop, place) {
+                let from = (left + step.pixels.left() - place.left(), top + step.pixels.top() - place.top());
+                draw(&layer, from, picture, to, operator, opacity);
+            } else if let Some(scaling) =
+                place.translated(-origin.0, -origin.1).and_then(|place| scaling(crop, place))
+            {
+                scaling.draw(&layer, picture, to, operator, opacity);
             }
         }
     }
@@ -264,14 +283,20 @@ impl Composition {
         matches!(&self.target, Target::Screen { turn, .. } if turn.transform != Transform::Identity)
     }
 
+    /// Bytes that the steps write, each as often as what it takes is worth.
+    fn cost_of(&self, steps: &[Blit]) -> u64 {
+        let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
+            Some(placed) if unscaled(placed.crop, placed.place).is_none() => {
+                scaling(placed.crop, placed.place).map_or(4, |scaling| scaling.cost())
+            }
+            _ => 4,
+        };
+        steps.iter().map(|step| step.pixels.pixels() * price(step)).sum()
+    }
+
     fn is_opaque(&self, index: usize) -> bool {
         self.snapshot.get(index).is_some_and(|placed| placed.is_opaque)
     }
-}
-
-/// Bytes that the steps write.
-fn cost(steps: &[Blit]) -> u64 {
-    steps.iter().map(|step| step.pixels.pixels() * 4).sum()
 }
 
 /// The same steps, for a part of their rectangle.
@@ -340,7 +365,7 @@ fn captured(
             wanted_height: source.height(),
         });
     }
-    if image.format().bytes_per_pixel() != 4 {
+    if !image.format().is_rgb8888() {
         return Err(WorkError::CaptureFormat { format: image.format() });
     }
     let region = Rc::clone(ids.regions.get(image.plane().region)?);

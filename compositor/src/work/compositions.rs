@@ -89,15 +89,11 @@ impl Compositions {
     /// budget goes. True when nothing does any more.
     pub fn settle(&mut self, storage: &Rc<Storage>, pixels: Rectangle, budget: &mut u64) -> bool {
         for running in &mut self.running {
-            let places: Vec<Rectangle> = running.composition.places_of(storage).collect();
-            for place in places {
-                let touched =
-                    pixels.translated(place.left(), place.top()).and_then(|t| t.intersection(place));
-                let Some(touched) =
-                    touched.filter(|touched| running.composition.missing().intersects(*touched))
-                else {
+            let all: Vec<Rectangle> = running.composition.touched(storage, pixels).collect();
+            for touched in all {
+                if !running.composition.missing().intersects(touched) {
                     continue;
-                };
+                }
                 let parts = running.composition.missing().extract(whole_tiles(touched));
                 running.compose(parts, budget, &mut self.span);
                 if running.result.is_ok() && running.composition.missing().intersects(touched) {

@@ -22,7 +22,9 @@ pub mod compositions;
 pub mod cpu_access;
 pub mod operation;
 pub mod paint;
+mod scaled;
 
+use blitd_pixels::sample::ScalingError;
 use blitd_protocol::error::{Coded, ErrorCode};
 use blitd_protocol::image::{Format, ImageError};
 
@@ -35,7 +37,7 @@ use crate::memory::storage::StorageError;
 /// that thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
-/// The same for requests while there is one connection only: nobody waits, and looking around is for nothing.
+/// The same while there is one connection only: nobody but itself waits, and looking around is for little.
 pub const SLICE_ALONE: u64 = 8 * SLICE;
 
 /// Whether there is more to do.
@@ -67,7 +69,7 @@ pub enum WorkError {
     Storage(#[from] StorageError),
     /// The source rectangle is empty or leaves the image.
     #[error(
-        "the source rectangle {width}x{height} at ({x}, {y}) is not inside {of}: each side must be at least 1"
+        "the source rectangle {width}x{height} at ({x}, {y}) is not inside {of}, or empty: choose what is inside"
     )]
     SourceOutside {
         /// Left edge in pixels.
@@ -81,6 +83,9 @@ pub enum WorkError {
         /// What it should be inside of.
         of: String,
     },
+    /// The picture cannot be scaled so.
+    #[error(transparent)]
+    Scaling(#[from] ScalingError),
     /// The destination rectangle overflows.
     #[error("the rectangle {width}x{height} at ({x}, {y}) ends beyond 2147483647: make it smaller")]
     Overflow {
@@ -135,7 +140,9 @@ impl Coded for WorkError {
             Self::Storage(error) => error.code(),
             Self::SourceOutside { .. } => ErrorCode::SourceOutside,
             Self::Overflow { .. } => ErrorCode::SizeOverflow,
-            Self::NotSupported { .. } | Self::CaptureFormat { .. } => ErrorCode::NotSupported,
+            Self::NotSupported { .. } | Self::CaptureFormat { .. } | Self::Scaling(_) => {
+                ErrorCode::NotSupported
+            }
             Self::CaptureSize { .. } => ErrorCode::BadSize,
             Self::CaptureLost => ErrorCode::OutOfMemory,
         }

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 
 use blitd_pixels::blit;
-use blitd_pixels::view::{Layout, Picture, PictureMut, View};
+use blitd_pixels::sample::Scaling;
+use blitd_pixels::view::{Layout, Picture, View, Yuv};
 use blitd_protocol::image::{CheckedImage, Rectangle};
-use blitd_protocol::request::{Draw, Fill, Pixels};
-use blitd_protocol::value::{Operator, Transform};
+use blitd_protocol::request::{Draw, Fill, FixedRectangle, Pixels};
+use blitd_protocol::value::Operator;
 use foldhash::HashMap;
 
-use super::WorkError;
+use super::composition::LEAST_COST;
+use super::{SLICE, WorkError};
 use crate::memory::region::{Region, RegionError, Regions};
 use crate::memory::storage::Storage;
 use crate::scene::{Layer, LayerKey, Scene};
@@ -47,8 +49,15 @@ enum Source {
 
 #[derive(Debug)]
 enum Kind {
-    Draw { source: Source, layout: Layout, from: (i32, i32), opacity: u8 },
+    Draw { source: Source, layout: Layout, yuv: Yuv, scaling: Scaling, opacity: u8 },
     Fill { colour: u32 },
+}
+
+/// How far an operation has come: all rows before `row`, and of the next ones what is before `column`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    row: u32,
+    column: u32,
 }
 
 /// One draw or fill. It keeps the memory that it reads.
@@ -67,34 +76,23 @@ impl Operation {
     /// What is wrong with it.
     pub fn draw<S: Clone>(draw: Draw<'_>, ids: Ids<'_>, scene: &Scene<S>) -> Result<Self, WorkError> {
         let (key, layer) = ids.layer(scene, draw.layer)?;
-        if draw.transform != Transform::Identity {
-            let what = format!("transform {}", draw.transform.number());
-            return Err(WorkError::NotSupported {
-                what,
-                instead: "turn the pixels before drawing, and send 0",
-            });
-        }
         let carried = draw.carried.len() as u64;
         let image = draw.image.check(|region| match region {
             0 => Ok::<_, WorkError>(carried),
             region => Ok(ids.regions.get(region)?.size()),
         })?;
-        let from = whole_source(&draw, &image)?;
-        let whole = rectangle(draw.destination)?;
-        let pixels = whole.intersection(layer.bounds()).unwrap_or_default();
-        // What is clipped off the left and the top is not read.
-        let from = match pixels.is_empty() {
-            true => from,
-            false => (from.0 + (pixels.left() - whole.left()), from.1 + (pixels.top() - whole.top())),
-        };
+        check_source(draw.source, (image.width(), image.height()), || "the image".into())?;
+        let scaling = Scaling::new(draw.source, rectangle(draw.destination)?, draw.transform, draw.filter)?;
+        let pixels = scaling.destination().intersection(layer.bounds()).unwrap_or_default();
         let source = match image.plane().region {
             0 => Source::Carried(draw.carried.into_owned()),
             region => Source::Region(Rc::clone(ids.regions.get(region)?)),
         };
         let layout = Layout::of_image(&image).ok_or_else(|| outside(&image))?;
+        let yuv = Yuv::of_image(&image, draw.encoding, draw.range).ok_or_else(|| outside(&image))?;
         let covers = !image.format().has_alpha() && draw.opacity == 255;
         let operator = if covers { Operator::Source } else { draw.operator };
-        let kind = Kind::Draw { source, layout, from, opacity: draw.opacity };
+        let kind = Kind::Draw { source, layout, yuv, scaling, opacity: draw.opacity };
         Ok(Self { layer: key, pixels, operator, kind })
     }
 
@@ -124,6 +122,54 @@ impl Operation {
         self.pixels.pixels() * 4
     }
 
+    /// How long a pixel of it takes, in bytes that are copied; 4 where it is just written.
+    fn cost_of_pixel(&self) -> u64 {
+        match &self.kind {
+            Kind::Draw { scaling, .. } => scaling.cost(),
+            Kind::Fill { .. } => 4,
+        }
+    }
+
+    /// How long a part of it takes, in bytes that are copied. That its target costs more to write is not in it.
+    pub fn cost(&self, part: Rectangle) -> u64 {
+        part.pixels().saturating_mul(self.cost_of_pixel())
+    }
+
+    /// What to carry out next where all before `from` has been: as much as takes as long as copying `budget` bytes, and
+    /// at least a little; and what is then to be carried out from. `None` at the end.
+    ///
+    /// Whole rows, where these are not too long. Else a band of rows goes column by column: a row may take a hundred
+    /// slices where a large picture is made small, and what exchanges rows and columns is best done in squares.
+    pub fn next(&self, from: Place, budget: u64) -> Option<(Rectangle, Place)> {
+        let rest = self.pixels.split_rows(from.row).1;
+        if rest.is_empty() {
+            return None;
+        }
+        let (each, width) = (self.cost_of_pixel(), u64::from(rest.width()));
+        let exchanges = matches!(&self.kind, Kind::Draw { scaling, .. } if scaling.exchanges_axes());
+        // As high as wide, within a slice.
+        let square = u32::try_from((SLICE / each).isqrt()).unwrap_or(u32::MAX).clamp(1, Scaling::TILE);
+        let least = if exchanges { square.min(rest.height()) } else { 1 };
+        let band = u64::from(least).saturating_mul(each);
+        let rows = (budget / width.saturating_mul(each)).max(u64::from(least));
+        if from.column == 0
+            && (rows > u64::from(least) || width.saturating_mul(band) <= budget.max(SLICE / 2))
+        {
+            let part = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX)).0;
+            return Some((part, Place { row: from.row + part.height(), column: 0 }));
+        }
+        let band_of_rest = rest.split_rows(least).0;
+        let columns = u32::try_from((budget.max(LEAST_COST) / band).max(1)).unwrap_or(u32::MAX);
+        let left = band_of_rest.left().saturating_add_unsigned(from.column);
+        let right = left.saturating_add_unsigned(columns).min(band_of_rest.right());
+        let part = Rectangle::from_edges(left, band_of_rest.top(), right, band_of_rest.bottom());
+        let place = match right == band_of_rest.right() {
+            true => Place { row: from.row + part.height(), column: 0 },
+            false => Place { column: from.column + part.width(), ..from },
+        };
+        Some((part, place))
+    }
+
     /// Whether what was there before shows nowhere through.
     pub fn replaces(&self) -> bool {
         self.operator == Operator::Source
@@ -146,11 +192,11 @@ impl Operation {
         };
         match &self.kind {
             Kind::Fill { colour } => blit::fill(&mut target, part, *colour, self.operator),
-            Kind::Draw { source, layout, from, opacity } => {
-                let from =
-                    (from.0 + part.left() - self.pixels.left(), from.1 + part.top() - self.pixels.top());
+            Kind::Draw { source, layout, yuv, scaling, opacity } => {
                 let mut draw = |view: View<'_>| {
-                    draw_from(view, *layout, from, &mut target, part, self.operator, *opacity)
+                    if let Some(picture) = Picture::with_yuv(view, *layout, *yuv) {
+                        scaling.draw(&picture, &mut target, part, self.operator, *opacity);
+                    }
                 };
                 match source {
                     Source::Region(region) => region.read(draw)?,
@@ -162,47 +208,29 @@ impl Operation {
     }
 }
 
-fn draw_from(
-    view: View<'_>,
-    layout: Layout,
-    from: (i32, i32),
-    target: &mut PictureMut<'_>,
-    part: Rectangle,
-    operator: Operator,
-    opacity: u8,
-) {
-    if let Some(picture) = Picture::new(view, layout) {
-        blit::draw(&picture, from, target, part, operator, opacity);
-    }
-}
-
-/// The top left pixel of a source rectangle that is whole pixels, inside the image, and as large as the destination.
-fn whole_source(draw: &Draw<'_>, image: &CheckedImage) -> Result<(i32, i32), WorkError> {
-    let source = draw.source;
+/// Checks that a source rectangle is in the picture of something, of this size, and not empty.
+///
+/// # Errors
+/// [`WorkError::SourceOutside`].
+pub fn check_source(
+    source: FixedRectangle,
+    (width, height): (u32, u32),
+    of: impl FnOnce() -> String,
+) -> Result<(), WorkError> {
     let inside = |start: u32, length: u32, whole: u32| {
         length > 0 && u64::from(start) + u64::from(length) <= u64::from(whole) << 16
     };
-    if !inside(source.x, source.width, image.width()) || !inside(source.y, source.height, image.height()) {
-        let pixels = |fixed: u32| f64::from(fixed) / 65536.0;
-        return Err(WorkError::SourceOutside {
-            x: pixels(source.x),
-            y: pixels(source.y),
-            width: pixels(source.width),
-            height: pixels(source.height),
-            of: format!("the image of {}x{}", image.width(), image.height()),
-        });
+    if inside(source.x, source.width, width) && inside(source.y, source.height, height) {
+        return Ok(());
     }
-    let is_whole = [source.x, source.y, source.width, source.height].iter().all(|fixed| fixed & 0xffff == 0);
-    let is_same =
-        source.width >> 16 == draw.destination.width && source.height >> 16 == draw.destination.height;
-    if !is_whole || !is_same {
-        return Err(WorkError::NotSupported {
-            what: "scaling".into(),
-            instead: "send whole source pixels and a destination of the same size",
-        });
-    }
-    // 16 bits of whole pixels always fit.
-    Ok(((source.x >> 16) as i32, (source.y >> 16) as i32))
+    let pixels = |fixed: u32| f64::from(fixed) / 65536.0;
+    Err(WorkError::SourceOutside {
+        x: pixels(source.x),
+        y: pixels(source.y),
+        width: pixels(source.width),
+        height: pixels(source.height),
+        of: format!("{} of {width}x{height}", of()),
+    })
 }
 
 /// The rectangle as received, where it does not overflow.

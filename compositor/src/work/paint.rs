@@ -7,7 +7,7 @@ use blitd_protocol::value::Path;
 
 use super::composition::LEAST_COST;
 use super::compositions::Compositions;
-use super::operation::Operation;
+use super::operation::{Operation, Place};
 use super::{SLICE, Step, WorkError};
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
@@ -55,8 +55,8 @@ enum Phase {
     Begin { operation: usize },
     /// The spare storages are brought up to date.
     Refresh,
-    /// The operations are carried out, the one with this number next, from this row of it on.
-    Draw { operation: usize, row: u32 },
+    /// The operations are carried out, the one with this number next, from this place of it on.
+    Draw { operation: usize, from: Place },
 }
 
 /// A draw, a fill or a batch under way.
@@ -121,10 +121,10 @@ impl Paint {
     pub fn step(&mut self, stage: &mut Stage<'_>, left: &mut u64) -> Result<Step, WorkError> {
         if let (Phase::Begin { .. }, [operation], false) =
             (&self.phase, self.operations.as_slice(), self.is_batch)
-            && operation.bytes() <= stage.slice
+            && operation.cost(operation.pixels()) <= stage.slice
             && !operation.may_fault()
         {
-            if operation.bytes() > *left {
+            if operation.cost(operation.pixels()) > *left {
                 *left = 0;
                 return Ok(Step::Unfinished);
             }
@@ -139,8 +139,8 @@ impl Paint {
             let is_over = match self.phase {
                 Phase::Begin { operation } => self.begin(operation, stage, left)?,
                 Phase::Refresh => self.refresh(stage, left),
-                Phase::Draw { operation, row } => {
-                    let step = self.draw(operation, row, stage, left)?;
+                Phase::Draw { operation, from } => {
+                    let step = self.draw(operation, from, stage, left)?;
                     if step == Step::Finished {
                         self.land(stage);
                     }
@@ -218,43 +218,41 @@ impl Paint {
                 *left = left.saturating_sub((bytes * price).max(LEAST_COST));
             }
         }
-        self.phase = Phase::Draw { operation: 0, row: 0 };
+        self.phase = Phase::Draw { operation: 0, from: Place::default() };
         true
     }
 
     fn draw(
         &mut self,
         mut index: usize,
-        mut row: u32,
+        mut from: Place,
         stage: &mut Stage<'_>,
         left: &mut u64,
     ) -> Result<Step, WorkError> {
         while let Some(operation) = self.operations.get(index) {
             if *left == 0 {
-                self.phase = Phase::Draw { operation: index, row };
+                self.phase = Phase::Draw { operation: index, from };
                 return Ok(Step::Unfinished);
-            }
-            let rest = operation.pixels().split_rows(row).1;
-            if rest.is_empty() {
-                (index, row) = (index + 1, 0);
-                continue;
             }
             let target = self.targets.iter().find(|target| target.layer == operation.layer());
             let price = target.map_or(1, |target| target.spare.price(operation.bytes()));
-            let rows = *left / (u64::from(rest.width()) * 4 * price);
-            let (part, _) = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX).max(1));
+            let Some((part, next)) = operation.next(from, *left / price) else {
+                (index, from) = (index + 1, Place::default());
+                continue;
+            };
             let bytes = part.pixels() * 4;
             if let Some(target) = target {
                 if !stage.compositions.settle(&target.spare, part, left) {
-                    self.phase = Phase::Draw { operation: index, row };
+                    self.phase = Phase::Draw { operation: index, from };
                     return Ok(Step::Unfinished);
                 }
                 operation.carry_out(part, &target.spare)?;
                 target.spare.written(bytes);
             }
             self.bytes += bytes;
-            *left = left.saturating_sub((bytes * price).max(LEAST_COST));
-            row += part.height();
+            let cost = operation.cost(part) + bytes * (price - 1);
+            *left = left.saturating_sub(cost.max(LEAST_COST));
+            from = next;
         }
         Ok(Step::Finished)
     }
@@ -293,8 +291,9 @@ fn draw_in_place(operation: &Operation, stage: &mut Stage<'_>, left: &mut u64) -
         if !stage.compositions.settle(&front, operation.pixels(), left) {
             return Ok(Step::Unfinished);
         }
-        *left = left.saturating_sub(operation.bytes() * front.price(operation.bytes()));
-        front.written(operation.bytes());
+        let bytes = operation.bytes();
+        *left = left.saturating_sub(operation.cost(operation.pixels()) + bytes * (front.price(bytes) - 1));
+        front.written(bytes);
         let result = operation.carry_out(operation.pixels(), &front);
         stage.scene.drawn_in_place(key, operation.pixels());
         result?;

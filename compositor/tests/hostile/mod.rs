@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test takes what it needs of it")]
 
 pub(crate) mod batches;
+pub(crate) mod claims;
 pub(crate) mod conduct;
 pub(crate) mod memory;
 pub(crate) mod random;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         random::SCENARIOS,
         requests::SCENARIOS,
         batches::SCENARIOS,
+        claims::SCENARIOS,
         memory::SCENARIOS,
         conduct::SCENARIOS,
     ]

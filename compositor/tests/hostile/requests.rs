@@ -9,9 +9,7 @@ use blitd_protocol::request::{
     Capture, Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, Pixels, RegionCreate, Request,
     RequestKind,
 };
-use blitd_protocol::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Transform,
-};
+use blitd_protocol::value::{Access, CaptureSubject, Filter, Memory, Priority, StatisticsSubject, Token};
 
 use super::{Scenario, Stand, anything, encoded, every_request};
 use crate::fixture::{Client, Shared, capture, draw, fill, layer, packed};
@@ -68,6 +66,12 @@ fn image() -> Image {
     packed(1, 8, 8, Format::Xrgb8888)
 }
 
+/// 8x8 pixels in the region's first bytes, and their colours elsewhere.
+fn of_two_planes(image: &mut Image, chroma: Plane) {
+    (image.fourcc, image.plane_count) = (Format::Nv12.fourcc(), 2);
+    (image.planes[0].stride, image.planes[1]) = (8, chroma);
+}
+
 fn images(stand: &mut Stand) {
     let mut client = prepared(stand);
     let with = |change: fn(&mut Image)| {
@@ -81,13 +85,30 @@ fn images(stand: &mut Stand) {
         (ErrorCode::BadSize, with(|image| image.width = 32768)),
         (ErrorCode::BadSize, with(|image| image.height = u32::MAX)),
         (ErrorCode::UnknownFormat, with(|image| image.fourcc = 0)),
-        (ErrorCode::UnknownFormat, with(|image| image.fourcc = u32::from_le_bytes(*b"NV12"))),
+        (ErrorCode::UnknownFormat, with(|image| image.fourcc = u32::from_le_bytes(*b"NV21"))),
         (ErrorCode::UnknownFormat, with(|image| image.fourcc |= 0x8000_0000)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = 1)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = 0x00ff_ffff_ffff_ffff)),
         (ErrorCode::UnknownModifier, with(|image| image.modifier = u64::MAX)),
         (ErrorCode::PlaneCount, with(|image| (image.plane_count, image.planes) = (0, Default::default()))),
         (ErrorCode::PlaneCount, with(|image| image.plane_count = 2)),
+        (ErrorCode::PlaneCount, with(|image| image.fourcc = Format::Nv12.fourcc())),
+        (
+            ErrorCode::StrideTooSmall,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 7, offset: 0 })),
+        ),
+        (
+            ErrorCode::NotSupported,
+            with(|image| of_two_planes(image, Plane { region: 2, stride: 8, offset: 0 })),
+        ),
+        (
+            ErrorCode::OutsideRegion,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 8, offset: 4065 })),
+        ),
+        (
+            ErrorCode::SizeOverflow,
+            with(|image| of_two_planes(image, Plane { region: 1, stride: 8, offset: u64::MAX })),
+        ),
         (ErrorCode::PlaneCount, with(|image| image.plane_count = u32::MAX)),
         (ErrorCode::BadValue, with(|image| image.planes[1].region = 1)),
         (ErrorCode::BadValue, with(|image| image.planes[3].offset = 1 << 63)),
@@ -159,15 +180,8 @@ fn draws(stand: &mut Stand) {
             (draw.destination.x, draw.destination.y) = (x, y);
         });
     }
-    for transform in Transform::ALL.iter().filter(|transform| **transform != Transform::Identity) {
-        refused(ErrorCode::NotSupported, "a transform", &|draw| draw.transform = *transform);
-    }
-    refused(ErrorCode::NotSupported, "scaling", &|draw| draw.destination.width = 9);
-    refused(ErrorCode::NotSupported, "scaling", &|draw| draw.destination.height = u32::MAX);
-    refused(ErrorCode::NotSupported, "scaling to nothing", &|draw| draw.destination.width = 0);
-    refused(ErrorCode::NotSupported, "parts of pixels", &|draw| {
-        draw.source = FixedRectangle { x: 1, y: 0, width: 0x7_0000, height: 0x7_0000 };
-        (draw.destination.width, draw.destination.height) = (7, 7);
+    refused(ErrorCode::SourceOutside, "parts of pixels beyond the edge", &|draw| {
+        draw.source = FixedRectangle { x: 0x7_ffff, y: 0, width: 2, height: 0x7_0000 };
     });
     refused(ErrorCode::BadValue, "carried bytes and a region", &|draw| {
         draw.carried = Cow::Owned(vec![1; 256]);
@@ -276,16 +290,7 @@ fn layers(stand: &mut Stand) {
     for format in [Format::Rgb565, Format::Xbgr8888, Format::Abgr8888] {
         refused(ErrorCode::NotSupported, "its format", LayerCreate { fourcc: format.fourcc(), ..good });
     }
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        refused(ErrorCode::NotSupported, "its band", LayerCreate { band, ..good });
-    }
-    refused(ErrorCode::NotSupported, "linger", LayerCreate { linger: true, ..good });
     refused(ErrorCode::LimitReached, "giant", LayerCreate { width: 32767, height: 32767, ..good });
-    for band in [Band::Background, Band::Overlay, Band::Alarm] {
-        let configure = LayerConfigure { layer: 1, band: Some(band), ..LayerConfigure::default() };
-        let request = Request::LayerConfigure(configure);
-        stand.refused(&mut client, &request, ErrorCode::NotSupported, "its band");
-    }
     let place = |x, y| LayerConfigure { layer: 1, place: Some((x, y)), ..LayerConfigure::default() };
     for (x, y) in [(i32::MAX, 0), (0, i32::MAX - SIDE as i32 + 1)] {
         let request = Request::LayerConfigure(place(x, y));
@@ -385,7 +390,8 @@ fn held_memory(stand: &mut Stand) {
 /// Every byte of every layout that has values which it does not take.
 fn values_that_fields_do_not_take(stand: &mut Stand) {
     let mut raw = stand.greeted();
-    for request in every_request() {
+    let claim = Request::LayerClaim { layer: 1, token: Token::from_bytes([1; 16]).unwrap() };
+    for request in every_request().into_iter().chain([claim.clone()]) {
         // Where in the body, and the least number that cannot stand there.
         let bytes: &[(std::ops::Range<usize>, u8)] = match &request {
             Request::RegionCreate(_) => &[(4..5, 4), (5..6, 4), (6..8, 1)],
@@ -394,7 +400,8 @@ fn values_that_fields_do_not_take(stand: &mut Stand) {
             Request::RegionWrite { .. } => &[(4..8, 1)],
             Request::RegionRead { .. } => &[(7..8, 1)],
             Request::LayerCreate(_) => &[(32..33, 4), (34..36, 2), (36..40, 1), (71..72, 1)],
-            Request::LayerConfigure(_) => &[(4..5, 64), (5..8, 1), (27..32, 1)],
+            Request::LayerConfigure(_) => &[(5..8, 1), (27..32, 1)],
+            Request::LayerClaim { .. } => &[(4..8, 1)],
             Request::Draw(_) => &[(4..5, 8), (5..7, 2), (128..136, 1)],
             Request::Fill(_) => &[(8..9, 2), (9..16, 1)],
             Request::Batch(_) => &[(1..2, 3), (2..8, 1), (10..12, 1)],
@@ -434,6 +441,12 @@ fn values_that_fields_do_not_take(stand: &mut Stand) {
         bytes[16 + place] = 0;
         raw.send(&bytes, []);
         stand.refused_alive(&mut raw, 9, ErrorCode::BadValue, "zero");
+    }
+    for zeros in [16..20, 24..40] {
+        let mut bytes = encoded(&claim, 9);
+        bytes[zeros].fill(0);
+        raw.send(&bytes, []);
+        stand.refused_alive(&mut raw, 9, ErrorCode::BadValue, "a claim of layer 0, or without a token");
     }
     stand.unharmed();
     let record = stand.fixture.statistics();

@@ -48,7 +48,7 @@ impl Image {
         Self { width, height, fourcc: format.fourcc(), modifier: LINEAR, plane_count: 1, planes }
     }
 
-    /// Proves that every byte of the image is inside its region, whose size in bytes `size_of` tells.
+    /// Proves that every byte of every plane is inside their region, whose size in bytes `size_of` tells.
     ///
     /// # Errors
     /// The first thing that is wrong, or what `size_of` answered for a region that there is not.
@@ -56,7 +56,7 @@ impl Image {
         &self,
         size_of: impl FnOnce(u32) -> Result<u64, E>,
     ) -> Result<CheckedImage, E> {
-        let &Self { width, height, fourcc, modifier, plane_count, planes: [plane, ..] } = self;
+        let &Self { width, height, fourcc, modifier, plane_count, planes: [first, second, ..] } = self;
         if !(1..=MAX_EXTENT).contains(&width) || !(1..=MAX_EXTENT).contains(&height) {
             return Err(ImageError::BadSize { width, height }.into());
         }
@@ -65,21 +65,34 @@ impl Image {
         if plane_count != format.planes() {
             return Err(ImageError::PlaneCount { format, count: plane_count }.into());
         }
-        let row = u64::from(width) * u64::from(format.bytes_per_pixel());
-        if u64::from(plane.stride) < row {
-            return Err(ImageError::StrideTooSmall { stride: plane.stride, row }.into());
+        let has_second = plane_count > 1;
+        if has_second && first.region != second.region {
+            let (first, second) = (first.region, second.region);
+            return Err(ImageError::PlaneRegions { first, second }.into());
         }
-        let end = u64::from(plane.stride)
-            .checked_mul(u64::from(height - 1))
-            .and_then(|rows| rows.checked_add(row))
-            .and_then(|bytes| bytes.checked_add(plane.offset))
-            .ok_or(ImageError::SizeOverflow { offset: plane.offset, stride: plane.stride, height })?;
-        let size = size_of(plane.region)?;
+        let mut end = plane_end(first, format.plane_size(0, width, height))?;
+        if has_second {
+            end = end.max(plane_end(second, format.plane_size(1, width, height))?);
+        }
+        let size = size_of(first.region)?;
         if end > size {
-            return Err(ImageError::OutsideRegion { region: plane.region, end, size }.into());
+            return Err(ImageError::OutsideRegion { region: first.region, end, size }.into());
         }
-        Ok(CheckedImage { width, height, format, plane })
+        Ok(CheckedImage { width, height, format, plane: first, chroma: has_second.then_some(second) })
     }
+}
+
+/// The byte after the last of a plane whose rows have so many bytes, and which has so many of them.
+fn plane_end(plane: Plane, (row, height): (u64, u32)) -> Result<u64, ImageError> {
+    let Plane { offset, stride, .. } = plane;
+    if u64::from(stride) < row {
+        return Err(ImageError::StrideTooSmall { stride, row });
+    }
+    u64::from(stride)
+        .checked_mul(u64::from(height - 1))
+        .and_then(|rows| rows.checked_add(row))
+        .and_then(|bytes| bytes.checked_add(offset))
+        .ok_or(ImageError::SizeOverflow { offset, stride, height })
 }
 
 /// An image whose every byte is known to be inside its region.
@@ -89,6 +102,7 @@ pub struct CheckedImage {
     height: u32,
     format: Format,
     plane: Plane,
+    chroma: Option<Plane>,
 }
 
 impl CheckedImage {
@@ -107,9 +121,14 @@ impl CheckedImage {
         self.format
     }
 
-    /// The plane of pixels.
+    /// The first plane: the pixels, or their brightness.
     pub const fn plane(&self) -> Plane {
         self.plane
+    }
+
+    /// The second plane, of formats that have their colours there. Its region is that of the first.
+    pub const fn chroma(&self) -> Option<Plane> {
+        self.chroma
     }
 }
 
@@ -125,7 +144,7 @@ pub enum ImageError {
         height: u32,
     },
     /// A fourcc that blitd does not read.
-    #[error("format {} ({code:#010x}) is not one that blitd reads: use XR24, AR24, XB24, AB24 or RG16", format::fourcc_text(*.code))]
+    #[error("format {} ({code:#010x}) is not one that blitd reads: use XR24, AR24, XB24, AB24, RG16, RG24, XR30, NV12 or YUYV", format::fourcc_text(*.code))]
     UnknownFormat {
         /// The code as stated.
         code: u32,
@@ -143,6 +162,14 @@ pub enum ImageError {
         format: Format,
         /// How many were stated.
         count: u32,
+    },
+    /// Planes in different regions.
+    #[error("the planes of the image are in regions {first} and {second}: put them into the same one")]
+    PlaneRegions {
+        /// That of the first plane.
+        first: u32,
+        /// That of the second.
+        second: u32,
     },
     /// Rows that overlap.
     #[error("stride {stride} is less than the {row} bytes of a row: make it at least that")]
@@ -217,6 +244,28 @@ mod tests {
             wrong(|i| i.planes[0].offset = u64::MAX),
             ImageError::SizeOverflow { offset: u64::MAX, stride: 20, height: 3 }
         );
+    }
+
+    #[test]
+    fn every_plane_is_checked() {
+        // 5x3 pixels: three rows of 5 bytes, and two of 6.
+        let mut image = Image::linear(5, 3, Format::Nv12, Plane { region: 7, stride: 5, offset: 12 });
+        assert_eq!(check(image, 1 << 20), Err(ImageError::PlaneCount { format: Format::Nv12, count: 1 }));
+        image.plane_count = 2;
+        image.planes[1] = Plane { region: 7, stride: 6, offset: 27 };
+        let end = |end, size| Err(ImageError::OutsideRegion { region: 7, end, size });
+        assert_eq!(check(image, 38), end(39, 38));
+        assert_eq!(check(image, 39).unwrap().chroma(), Some(image.planes[1]));
+        image.planes[1].offset = 0;
+        assert_eq!(check(image, 26), end(27, 26));
+        image.planes[1].stride = 5;
+        assert_eq!(check(image, 1 << 20), Err(ImageError::StrideTooSmall { stride: 5, row: 6 }));
+        image.planes[1] = Plane { region: 8, stride: 6, offset: 27 };
+        assert_eq!(check(image, 1 << 20), Err(ImageError::PlaneRegions { first: 7, second: 8 }));
+        // 5x2 pixels: pairs, so 12 bytes in a row.
+        let image = Image::linear(5, 2, Format::Yuyv, Plane { region: 7, stride: 13, offset: 1 });
+        assert_eq!(check(image, 25), end(26, 25));
+        assert_eq!(check(image, 26).unwrap().chroma(), None);
     }
 
     #[test]

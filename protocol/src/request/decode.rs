@@ -10,10 +10,10 @@ use super::{
     MAX_ENTRIES, Pixels, RegionCreate, Request, RequestKind, VERSION, change,
 };
 use crate::error::{Coded, ErrorCode, Refusal};
-use crate::image::{Image, MAX_PLANES, Plane};
+use crate::image::{Format, Image, MAX_PLANES, Plane};
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, Priority, StatisticsSubject, Transform,
-    ValueError,
+    Access, Band, CaptureSubject, ColorEncoding, ColorRange, Filter, Memory, Name, Operator, Priority,
+    StatisticsSubject, Token, Transform, ValueError,
 };
 use crate::wire;
 
@@ -169,6 +169,12 @@ impl From<wire::Pixels> for Pixels {
     }
 }
 
+impl From<wire::Fixed> for FixedRectangle {
+    fn from(fixed: wire::Fixed) -> Self {
+        Self { x: fixed.x.get(), y: fixed.y.get(), width: fixed.width.get(), height: fixed.height.get() }
+    }
+}
+
 fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
     let (wire, rest) = split::<wire::Draw>(RequestKind::Draw, body)?;
     let [first, ..] = wire.image.planes;
@@ -177,8 +183,9 @@ fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
         return Err(ValueError::Number { field: "region", value: first.region.get().into(), takes }.into());
     }
     zero("draw", &wire.reserved)?;
+    let is_rgb = Format::from_fourcc(wire.image.fourcc.get()).is_ok_and(|format| !format.is_yuv());
     for (field, value) in [("encoding", wire.encoding), ("range", wire.range)] {
-        if value != 0 {
+        if value != 0 && is_rgb {
             let takes = "0, since RGB formats have none";
             return Err(ValueError::Number { field, value: value.into(), takes }.into());
         }
@@ -189,14 +196,11 @@ fn draw(body: &[u8]) -> Result<Draw<'_>, Refusal> {
         filter: Filter::from_number(wire.filter)?,
         operator: Operator::from_number(wire.operator)?,
         opacity: wire.opacity,
-        source: FixedRectangle {
-            x: wire.source.x.get(),
-            y: wire.source.y.get(),
-            width: wire.source.width.get(),
-            height: wire.source.height.get(),
-        },
+        source: wire.source.into(),
         destination: wire.destination.into(),
         image: image(wire.image)?,
+        encoding: ColorEncoding::from_number(wire.encoding)?,
+        range: ColorRange::from_number(wire.range)?,
         carried: carried(RequestKind::Draw, rest)?,
     })
 }
@@ -217,7 +221,7 @@ fn layer_configure(body: &[u8]) -> Result<LayerConfigure, Refusal> {
     let changes = wire.changes.get();
     if changes & !change::ALL != 0 {
         return Err(
-            ValueError::Number { field: "changes", value: changes.into(), takes: "bits 0 to 5" }.into()
+            ValueError::Number { field: "changes", value: changes.into(), takes: "bits 0 to 7" }.into()
         );
     }
     zero("layer_configure", &wire.reserved)?;
@@ -230,6 +234,8 @@ fn layer_configure(body: &[u8]) -> Result<LayerConfigure, Refusal> {
         opacity: has(change::OPACITY).then_some(wire.opacity),
         visible: has(change::VISIBLE).then(|| flag("visible", wire.visible)).transpose()?,
         output: has(change::OUTPUT).then(|| wire.output.get()),
+        size: has(change::SIZE).then(|| (wire.width.get(), wire.height.get())),
+        crop: has(change::CROP).then(|| wire.crop.into()),
     })
 }
 
@@ -373,6 +379,16 @@ impl<'a> Request<'a> {
                 zero("layer_destroy", wire.reserved.as_bytes())?;
                 Self::LayerDestroy { layer: wire.layer.get() }
             }
+            RequestKind::LayerClaim => {
+                let wire = exact::<wire::LayerClaim>(kind, body)?;
+                zero("layer_claim", wire.reserved.as_bytes())?;
+                let nothing =
+                    ValueError::Number { field: "token", value: 0, takes: "what layer_create gave" };
+                Self::LayerClaim {
+                    layer: id("layer", wire.layer.get())?,
+                    token: Token::from_bytes(wire.token).ok_or(nothing)?,
+                }
+            }
             RequestKind::Draw => Self::Draw(draw(body)?),
             RequestKind::Fill => Self::Fill(fill(body)?),
             RequestKind::Batch => Self::Batch(entries(body)?),
@@ -403,7 +419,7 @@ impl<'a> Request<'a> {
                     first: wire.first.get(),
                 }
             }
-            RequestKind::LayerClaim | RequestKind::Present => {
+            RequestKind::Present => {
                 return Err(DecodeError::Reserved { kind }.into());
             }
         })

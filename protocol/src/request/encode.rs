@@ -3,8 +3,8 @@
 use zerocopy::IntoBytes;
 
 use super::{
-    Capture, Draw, Entry, Fill, Hello, LayerConfigure, MAGIC, MAX_CARRIED, Pixels, RegionCreate, Request,
-    RequestKind, change,
+    Capture, Draw, Entry, Fill, FixedRectangle, Hello, LayerConfigure, MAGIC, MAX_CARRIED, Pixels,
+    RegionCreate, Request, RequestKind, change,
 };
 use crate::framing::{HEADER_LENGTH, MAX_LENGTH};
 use crate::image::Image;
@@ -118,6 +118,10 @@ impl Request<'_> {
             Self::LayerDestroy { layer } => {
                 put(wire::LayerDestroy { layer: (*layer).into(), ..Default::default() }.as_bytes());
             }
+            Self::LayerClaim { layer, token } => {
+                put(wire::LayerClaim { layer: (*layer).into(), reserved: 0.into(), token: *token.as_bytes() }
+                    .as_bytes())
+            }
             Self::Draw(draw) => {
                 put(draw.wire().as_bytes());
                 put(&draw.carried);
@@ -187,14 +191,11 @@ impl Draw<'_> {
             filter: self.filter.number(),
             operator: self.operator.number(),
             opacity: self.opacity,
-            source: wire::Fixed {
-                x: self.source.x.into(),
-                y: self.source.y.into(),
-                width: self.source.width.into(),
-                height: self.source.height.into(),
-            },
+            source: self.source.into(),
             destination: self.destination.into(),
             image: self.image.into(),
+            encoding: self.encoding.number(),
+            range: self.range.number(),
             ..Default::default()
         }
     }
@@ -220,8 +221,11 @@ impl LayerConfigure {
             | bit(self.band.is_some(), change::BAND)
             | bit(self.opacity.is_some(), change::OPACITY)
             | bit(self.visible.is_some(), change::VISIBLE)
-            | bit(self.output.is_some(), change::OUTPUT);
+            | bit(self.output.is_some(), change::OUTPUT)
+            | bit(self.size.is_some(), change::SIZE)
+            | bit(self.crop.is_some(), change::CROP);
         let (x, y) = self.place.unwrap_or_default();
+        let (width, height) = self.size.unwrap_or_default();
         wire::LayerConfigure {
             layer: self.layer.into(),
             changes: changes.into(),
@@ -232,6 +236,9 @@ impl LayerConfigure {
             band: self.band.map_or(0, Band::number),
             opacity: self.opacity.unwrap_or_default(),
             visible: self.visible.unwrap_or_default().into(),
+            width: width.into(),
+            height: height.into(),
+            crop: self.crop.unwrap_or_default().into(),
             ..Default::default()
         }
     }
@@ -251,6 +258,12 @@ impl From<Image> for wire::Image {
                 offset: plane.offset.into(),
             }),
         }
+    }
+}
+
+impl From<FixedRectangle> for wire::Fixed {
+    fn from(fixed: FixedRectangle) -> Self {
+        Self { x: fixed.x.into(), y: fixed.y.into(), width: fixed.width.into(), height: fixed.height.into() }
     }
 }
 

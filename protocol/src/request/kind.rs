@@ -46,7 +46,7 @@ kinds! {
     LayerConfigure = 0x0021, "layer_configure";
     /// Ends a layer.
     LayerDestroy = 0x0022, "layer_destroy";
-    /// Takes over a layer that lingers. Not in version 1.
+    /// Takes over a layer that lingers.
     LayerClaim = 0x0023, "layer_claim";
     /// Draws an image into a layer.
     Draw = 0x0030, "draw";

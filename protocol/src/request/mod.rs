@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::image::Image;
 use crate::value::{
-    Access, Band, CaptureSubject, Filter, Memory, Name, Operator, StatisticsSubject, Transform,
+    Access, Band, CaptureSubject, ColorEncoding, ColorRange, Filter, Memory, Name, Operator,
+    StatisticsSubject, Token, Transform,
 };
 
 mod decode;
@@ -38,7 +39,9 @@ mod change {
     pub(super) const OPACITY: u32 = 8;
     pub(super) const VISIBLE: u32 = 16;
     pub(super) const OUTPUT: u32 = 32;
-    pub(super) const ALL: u32 = 63;
+    pub(super) const SIZE: u32 = 64;
+    pub(super) const CROP: u32 = 128;
+    pub(super) const ALL: u32 = 255;
 }
 
 /// Opens the connection. It carries a descriptor, any; if that cannot arrive, the connection is `inline`.
@@ -76,9 +79,9 @@ pub struct LayerCreate {
     pub x: i32,
     /// Its top row on the output.
     pub y: i32,
-    /// Its width in pixels.
+    /// Its picture's width in pixels.
     pub width: u32,
-    /// Its height in pixels.
+    /// Its picture's height in pixels.
     pub height: u32,
     /// Its place among the layers of its band; higher is in front.
     pub z: i32,
@@ -90,7 +93,7 @@ pub struct LayerCreate {
     pub opacity: u8,
     /// Whether it is shown.
     pub visible: bool,
-    /// Whether it outlives its connection.
+    /// Whether it outlives its connection; then the reply is its token.
     pub linger: bool,
     /// Its name, for people.
     pub name: Name,
@@ -113,6 +116,10 @@ pub struct LayerConfigure {
     pub visible: Option<bool>,
     /// The output that shows it; 0 is the first.
     pub output: Option<u32>,
+    /// Width and height of what it fills on the output, in pixels; that of its picture unless told otherwise.
+    pub size: Option<(u32, u32)>,
+    /// Which part of its picture is shown there; all of it unless told otherwise.
+    pub crop: Option<FixedRectangle>,
 }
 
 /// A rectangle in 16.16 fixed point: 0x10000 is one pixel.
@@ -172,6 +179,10 @@ pub struct Draw<'a> {
     pub destination: Pixels,
     /// The pixels. A plane whose region is 0 is in `carried`.
     pub image: Image,
+    /// Which colours they mean, where the format is YUV; otherwise the first.
+    pub encoding: ColorEncoding,
+    /// Which range they have, where the format is YUV; otherwise the first.
+    pub range: ColorRange,
     /// Pixels that the message itself carries.
     pub carried: Cow<'a, [u8]>,
 }
@@ -252,6 +263,13 @@ pub enum Request<'a> {
         /// The layer.
         layer: u32,
     },
+    /// Takes over a layer that lingers and belongs to nobody.
+    LayerClaim {
+        /// The id that it is to have, not 0.
+        layer: u32,
+        /// Its token.
+        token: Token,
+    },
     /// Draws an image into a layer.
     Draw(Draw<'a>),
     /// Fills a rectangle of a layer.
@@ -291,6 +309,7 @@ impl Request<'_> {
             Self::LayerCreate(_) => RequestKind::LayerCreate,
             Self::LayerConfigure(_) => RequestKind::LayerConfigure,
             Self::LayerDestroy { .. } => RequestKind::LayerDestroy,
+            Self::LayerClaim { .. } => RequestKind::LayerClaim,
             Self::Draw(_) => RequestKind::Draw,
             Self::Fill(_) => RequestKind::Fill,
             Self::Batch(_) => RequestKind::Batch,
@@ -334,6 +353,7 @@ impl Request<'_> {
             Self::LayerCreate(create) => Request::LayerCreate(create),
             Self::LayerConfigure(configure) => Request::LayerConfigure(configure),
             Self::LayerDestroy { layer } => Request::LayerDestroy { layer },
+            Self::LayerClaim { layer, token } => Request::LayerClaim { layer, token },
             Self::Fill(fill) => Request::Fill(fill),
             Self::Capture(capture) => Request::Capture(capture),
             Self::Sync { output } => Request::Sync { output },

@@ -71,6 +71,8 @@ fn reply_parts(reply: &Reply<'_>) -> Vec<Part> {
                 Statistics::Priorities(list) => fixed("PriorityRecord", list.records.len()),
             }
         }
+        Reply::Token(_) => fixed("Token", 1),
+        Reply::Claimed(_) => fixed("LayerRecord", 1),
         Reply::Refused(refusal) => {
             fixed("Refused", 1);
             parts.push(Part::Bytes("text", refusal.text.len()));
@@ -123,6 +125,7 @@ fn fields(name: &str, prefix: &str, bytes: &[u8], lines: &mut Vec<String>) {
                 let text = String::from_utf8_lossy(these);
                 put(these, &format!("{path} \"{}\"", text.trim_end_matches('\0')), lines);
             }
+            "[u8; 16]" => put(these, &path, lines),
             "[Plane; 4]" => {
                 for (index, plane) in these.chunks(field.size / 4).enumerate() {
                     let path = format!("{path}[{index}]");

@@ -11,8 +11,8 @@ use blitd_protocol::request::{
     Request,
 };
 use blitd_protocol::value::{
-    Access, Band, CaptureSubject, ClockSource, Filter, Memory, Mode, Name, NotShown, Operator, Path,
-    Priority, StatisticsSubject, Transform,
+    Access, Band, CaptureSubject, ClockSource, ColorEncoding, ColorRange, Filter, Memory, Mode, Name,
+    NotShown, Operator, Path, Priority, StatisticsSubject, Token, Transform,
 };
 use blitd_protocol::wire;
 
@@ -48,6 +48,8 @@ fn draw() -> Draw<'static> {
         source: FixedRectangle::from_pixels(0, 0, 256, 256),
         destination: Pixels { x: 16, y: -8, width: 256, height: 256 },
         image: Image::linear(256, 256, Format::Xrgb8888, Plane { region: 7, stride: 1024, offset: 0 }),
+        encoding: ColorEncoding::Bt601,
+        range: ColorRange::Limited,
         carried: Cow::Borrowed(&[]),
     }
 }
@@ -107,10 +109,13 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
                 layer: 3,
                 place: Some((120, 40)),
                 opacity: Some(128),
+                size: Some((200, 150)),
+                crop: Some(FixedRectangle::from_pixels(0, 0, 400, 300)),
                 ..Default::default()
             }),
         ),
         ("request `layer_destroy`", Request::LayerDestroy { layer: 3 }),
+        ("request `layer_claim`", Request::LayerClaim { layer: 4, token: token() }),
         ("request `draw`, from a region", Request::Draw(draw())),
         ("request `draw`, with the pixels in the message", Request::Draw(small_draw())),
         (
@@ -282,9 +287,19 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
                     band: 1,
                     opacity: 255,
                     visible: 1,
-                    reserved: [0; 5],
+                    linger: 0,
+                    uid: 1000.into(),
                     draws: 20.into(),
                     bytes: 480_000.into(),
+                    shown_width: 200.into(),
+                    shown_height: 150.into(),
+                    crop: wire::Fixed {
+                        x: 0.into(),
+                        y: 0.into(),
+                        width: 0x190_0000.into(),
+                        height: 0x12c_0000.into(),
+                    },
+                    token: [0; 16],
                     name: name("dial"),
                 }],
             })),
@@ -317,6 +332,34 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
                 }],
             })),
         ),
+        ("reply `token`", Reply::Token(token())),
+        (
+            "reply `claimed`",
+            Reply::Claimed(wire::LayerRecord {
+                connection: 6.into(),
+                layer: 4.into(),
+                width: 400.into(),
+                height: 300.into(),
+                fourcc: Format::Argb8888.fourcc().into(),
+                band: 1,
+                opacity: 255,
+                visible: 1,
+                linger: 1,
+                uid: 1000.into(),
+                draws: 20.into(),
+                bytes: 480_000.into(),
+                shown_width: 400.into(),
+                shown_height: 300.into(),
+                crop: wire::Fixed {
+                    width: 0x190_0000.into(),
+                    height: 0x12c_0000.into(),
+                    ..Default::default()
+                },
+                token: *token().as_bytes(),
+                name: name("dial"),
+                ..Default::default()
+            }),
+        ),
         (
             "reply `refused`",
             Reply::Refused(Refusal {
@@ -327,6 +370,10 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
         ),
         ("pulse `outputs_changed`", Reply::OutputsChanged),
     ]
+}
+
+fn token() -> Token {
+    Token::from_bytes(*b"\x5d\x0e\x9a\x41\xc7\x22\xb8\x6f\x13\xf4\x80\x35\xea\x99\x57\x0c").unwrap()
 }
 
 /// Every example. Request n has serial n; its reply would have the same, but the replies here count on their own.

@@ -177,9 +177,12 @@ impl Client {
                 let Receipt { started, finished, .. } = connection.draw(layer, region, &draw)?;
                 Ok(Some(finished - started))
             }),
-            Scene::Copy | Scene::Stream | Scene::CopyOne | Scene::StreamOne => {
-                Err(TaskError::Expected("blitd's client copies nothing".into()))
-            }
+            Scene::Over
+            | Scene::Convert
+            | Scene::Copy
+            | Scene::Stream
+            | Scene::CopyOne
+            | Scene::StreamOne => Err(TaskError::Expected("blitd's client copies nothing".into())),
             Scene::Batch => {
                 let entries: Vec<_> =
                     (0..BATCH).map(|index| BatchEntry::Draw(layer, place(image, index))).collect();
@@ -217,6 +220,18 @@ impl Client {
                     })
                     .collect()
             }
+            Scene::Redraw => (0..command.amount)
+                .map(|index| {
+                    let before = Instant::now();
+                    let colour = (index as u32).wrapping_mul(0x0001_0203);
+                    for (pixel, at) in region.pixels_mut().iter_mut().zip(0_u32..) {
+                        *pixel = colour.wrapping_add(at);
+                    }
+                    connection.draw(layer, region, &draw)?;
+                    connection.sync(0)?;
+                    Ok(nanoseconds(before.elapsed()))
+                })
+                .collect(),
             Scene::Flood => {
                 connection.draw(layer, region, &draw)?;
                 say("flooding")?;

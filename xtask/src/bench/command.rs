@@ -20,6 +20,10 @@ pub(super) enum Scene {
     CopyOne,
     /// The same by stores that pass the cache; of copies.c only.
     StreamOne,
+    /// Blends; of pixels.rs and pixman.c only.
+    Over,
+    /// Converts; of pixels.rs only.
+    Convert,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -28,10 +32,12 @@ pub(super) enum Scene {
     Probe,
     /// Draws without pause until the next line comes.
     Flood,
+    /// So many times: paints its memory anew, draws, and waits until that is on the glass.
+    Redraw,
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 11] = [
+    const ALL: [(&str, Self); 14] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
@@ -39,10 +45,13 @@ impl Scene {
         ("stream", Self::Stream),
         ("copy-one", Self::CopyOne),
         ("stream-one", Self::StreamOne),
+        ("over", Self::Over),
+        ("convert", Self::Convert),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),
         ("flood", Self::Flood),
+        ("redraw", Self::Redraw),
     ];
 }
 
@@ -53,7 +62,7 @@ pub(super) struct Command {
     /// Of each draw, in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// How many draws a probe has; for how many milliseconds all else goes on, of which a flood takes no notice.
+    /// How many draws a probe or a redraw has; for how many milliseconds all else goes on, of which a flood takes no notice.
     pub(super) amount: u64,
 }
 

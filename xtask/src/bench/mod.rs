@@ -10,7 +10,11 @@ mod crossing;
 mod draws;
 pub(crate) mod echo;
 mod flood;
+mod glass;
+pub(crate) mod guest;
+mod kernels;
 mod machine;
+pub(crate) mod pixels;
 mod placement;
 mod report;
 mod scenes;
@@ -149,6 +153,15 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
         if wanted(&format!("copy {width}x{height}")) {
             copies::measure(bench, size)?;
         }
+    }
+    if wanted("frame 1920x1080 on a card") {
+        glass::measure(bench)?;
+    }
+    if wanted("over") {
+        kernels::measure_over(bench)?;
+    }
+    if wanted("convert") {
+        kernels::measure_conversions(bench)?;
     }
     if wanted("start to first draw") {
         start::measure(bench)?;

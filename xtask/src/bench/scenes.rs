@@ -1,5 +1,7 @@
 //! What is compared, and what is to be reached: the goals, in one place.
 
+use blitd_client::Format;
+
 use super::command::Scene;
 use super::placement::Placement;
 
@@ -29,6 +31,27 @@ pub(super) const LONGEST_WAIT: f64 = 200.0;
 /// Which part of the best copy's speed a large draw is to have, and how large it is.
 pub(super) const COPY: f64 = 0.9;
 pub(super) const COPIES: [(u32, u32); 2] = [(1920, 1080), (3840, 2160)];
+
+/// What is blended, and how many times as fast as by libpixman it is to be.
+pub(super) const OVERS: [(u32, u32, f64); 3] = [(64, 64, 2.0), (500, 500, 2.0), (3840, 2160, 1.3)];
+
+/// How many pixels are blended between two looks at the clock, at the least: looking takes as long as some hundreds.
+pub(super) const REPEATS: u64 = 200_000;
+
+/// Where the pixels begin that are blended and converted: not 0.
+pub(super) const SEED: u32 = 0x1234_5678;
+
+/// What is converted to XRGB8888, beside the best copy.
+pub(super) const CONVERTED: [Format; 8] = [
+    Format::Argb8888,
+    Format::Xbgr8888,
+    Format::Abgr8888,
+    Format::Rgb565,
+    Format::Rgb888,
+    Format::Xrgb2101010,
+    Format::Nv12,
+    Format::Yuyv,
+];
 
 /// How many times sooner than the X server it is to have drawn, and how often that is tried.
 pub(super) const START: f64 = 8.0;
@@ -80,3 +103,8 @@ pub(super) const DRAWS: [Draws; 6] = [
     many("batch 64x64", Scene::Batch, 1.5, 1.5),
     many("completions 64x64", Scene::Pipeline, 5.0, 2.5),
 ];
+
+/// What Weston, and what two copies and a flip, take for a frame on a card, of what blitd does: at least 1 : 0.85, and
+/// 1 : 1.15.
+pub(super) const OF_WESTON: f64 = 1.0 / 0.85;
+pub(super) const CLOSE_TO_COPIES: f64 = 1.0 / 1.15;

@@ -35,6 +35,11 @@ impl Worker {
         Ok((worker, ready))
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Says a line, if there is somebody to hear it; the answer would miss.
     pub(super) fn tell(&mut self, line: &str) {
         if let Some(input) = &mut self.input {

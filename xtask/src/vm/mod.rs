@@ -66,13 +66,18 @@ fn run_test(name: &str, launcher: &str, options: &[&str], cargo_arguments: &[&st
     )
 }
 
-/// Measures in real time whether an animation at the rate of the screen loses frames. Without CRCs and writeback, whose
+/// Measures in real time whether an animation at the rate of the screen loses frames, and whether what is drawn shortly
+/// before a vblank comes with it. Without CRCs and writeback, whose
 /// work the driver does on the guest's only CPU at each flip. The guest stays on one of this machine's CPUs, and goes before
 /// what else there is: to be moved in the middle of a frame costs that frame.
 pub(crate) fn frames() -> Result<(), TaskError> {
     prepare()?;
     // Without the right to go first, nice says so and starts it all the same.
-    run_test("animation", "taskset --cpu-list 0 nice -n -10", &["--kernel", "vkms.nomap=1"], &["--release"])
+    let launcher = "taskset --cpu-list 0 nice -n -10";
+    for name in ["animation", "deadline"] {
+        run_test(name, launcher, &["--kernel", "vkms.nomap=1"], &["--release"])?;
+    }
+    Ok(())
 }
 
 /// Runs a program in the guest that may write to a folder of this machine, and returns its exit code.

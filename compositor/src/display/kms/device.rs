@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use drm::control::{Device as _, ResourceHandles, connector, plane, property};
+use drm::control::{Device as _, ResourceHandles, connector, crtc, plane, property};
 use drm::{ClientCapability, Device as _, VblankWaitFlags, VblankWaitTarget};
 use nix::libc;
 
@@ -176,6 +176,17 @@ impl Device {
     pub fn has_vblanks(&self) -> bool {
         let result = self.wait_vblank(VblankWaitTarget::Relative(0), VblankWaitFlags::empty(), 0, 0);
         !result.is_err_and(|error| error.raw_os_error() == Some(libc::EOPNOTSUPP))
+    }
+
+    /// When the last vblank of a CRTC was, in nanoseconds of CLOCK_MONOTONIC. `None` where it is off, or where its driver
+    /// does not count vblanks. Does not wait: the vblank that is asked for has been (`drm_wait_vblank_ioctl`).
+    pub fn last_vblank(&self, crtc: crtc::Handle) -> Option<u64> {
+        let resources = self.resource_handles().ok()?;
+        let index = resources.crtcs().iter().position(|handle| *handle == crtc)?;
+        let index = u32::try_from(index).ok()?;
+        let last = VblankWaitTarget::Relative(0);
+        let reply = self.wait_vblank(last, VblankWaitFlags::empty(), index, 0).ok()?;
+        u64::try_from(reply.time()?.as_nanos()).ok()
     }
 
     /// Becomes the card's master.

@@ -317,6 +317,13 @@ impl Kms {
         self.device.acquire()
     }
 
+    /// When the last vblank of an output was, in nanoseconds of CLOCK_MONOTONIC, where its driver tells.
+    pub fn last_vblank(&self, output: OutputId) -> Option<u64> {
+        let lit = |head: &&Head| head.is_lit && head.output == output;
+        let head = self.heads.iter().find(lit).filter(|_| self.has_vblanks)?;
+        self.device.last_vblank(head.pipe.crtc())
+    }
+
     /// The pictures that have come on the glass since the last call. Does not wait.
     pub fn flips(&mut self) -> Vec<HeadFlip> {
         let mut flips = std::mem::take(&mut self.flips);

@@ -22,6 +22,7 @@ use super::device::{Device, KmsError};
 use super::plane::Plane;
 use crate::memory::storage::Storage;
 use crate::scene::area::Area;
+use crate::scene::crop::unscaled;
 use crate::scene::{LayerKey, MOST_RECTANGLES, Placed};
 use crate::work::composition::{Composition, Turn};
 
@@ -256,8 +257,9 @@ impl Overlays {
         let bounds = Rectangle::from_size(turn.size.0, turn.size.1);
         let candidate = |placed: &Placed<Rc<Storage>>| {
             let size = |rectangle: Rectangle| (rectangle.width(), rectangle.height());
-            let is_scaled = size(placed.storage.bounds()) != size(placed.place);
-            let is_suitable = placed.is_opaque && !is_scaled && is_worth(placed.place, bounds);
+            let is_whole = size(placed.storage.bounds()) == size(placed.place)
+                && unscaled(placed.crop, placed.place) == Some((0, 0));
+            let is_suitable = placed.is_opaque && is_whole && is_worth(placed.place, bounds);
             Candidate { place: placed.place, is_suitable: is_suitable && may(self, placed.layer) }
         };
         let layers: Vec<Candidate> = snapshot.iter().map(candidate).collect();

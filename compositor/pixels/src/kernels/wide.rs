@@ -1,0 +1,198 @@
+//! The kernels for many pixels at once. What is left over at the end of a row is done as plain does it.
+
+use super::lanes::Lanes;
+use super::plain;
+use super::samples::Samples;
+use super::yuv::{Matrix, Pairs};
+use crate::rows::Rows;
+
+/// The two even bytes of a word, each in a half of it.
+const EVEN: u32 = 0x00ff_00ff;
+
+/// How far ahead of what goes past the cache to fetch, in bytes, as copies do.
+const AHEAD: usize = 4096;
+
+/// All bytes times a factor, which is in both halves of each word, `/ 255`, as [`pixel::multiply`](crate::pixel::multiply)
+/// rounds. Of the even bytes, `(t + (t >> 8)) >> 8` is `(t * 257) >> 16`.
+#[inline(always)]
+fn multiplied<L: Lanes>(words: L, factor: L) -> L {
+    let half = words.like(0x0080_0080);
+    let even = words.and(words.like(EVEN)).multiply_halves(factor).add_halves(half);
+    let odd = words.shift_halves_right::<8>().multiply_halves(factor).add_halves(half);
+    let even = even.multiply_halves_high(words.like(0x0101_0101));
+    even.with_odd_bytes_of(odd.add_halves(odd.shift_halves_right::<8>()))
+}
+
+/// 255 less alpha, in both halves of each word.
+#[inline(always)]
+fn transparency<L: Lanes>(words: L) -> L {
+    words.alpha_in_halves().xor(words.like(EVEN))
+}
+
+/// # Safety
+/// That of [`Fetch`](super::Fetch), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
+    from: *const u8,
+    to: *mut u32,
+    count: usize,
+    is_past_cache: bool,
+) {
+    // What passes the cache has to be aligned; never is what is not even aligned as words.
+    let mut index = if is_past_cache { to.align_offset(size_of::<L>()).min(count) } else { 0 };
+    // SAFETY: the caller's promise: `index` and what is read from there on end at `count`.
+    unsafe {
+        plain::fetch::<S>(from, to, index, false);
+        while index + L::COUNT + S::AHEAD <= count {
+            let words = S::lanes::<L>(from, index);
+            if is_past_cache {
+                L::prefetch(from.wrapping_add(index * S::BYTES + AHEAD));
+                words.stream(to.add(index));
+            } else {
+                words.store(to.add(index));
+            }
+            index += L::COUNT;
+        }
+        plain::fetch::<S>(from.wrapping_add(index * S::BYTES), to.add(index), count - index, false);
+    }
+}
+
+/// # Safety
+/// That of [`Map`](super::Map), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn over<L: Lanes>(rows: Rows) {
+    let pair = 2 * L::COUNT;
+    // SAFETY: the caller's promise: a row has `length` bytes, and so many words, pairs of lanes and what is left over.
+    unsafe {
+        rows.each(|from, to| {
+            let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
+            let count = rows.length / size_of::<u32>();
+            let end = count - count % pair;
+            for index in (0..end).step_by(pair) {
+                let (from, to) = (from.add(index), to.add(index));
+                let (first, second) = (L::load(from), L::load(from.add(L::COUNT)));
+                let transparencies = (transparency(first), transparency(second));
+                // Most of what is blended is opaque or empty in long runs: then nothing is read there, or nothing done.
+                if transparencies.0.or(transparencies.1).is_zero() {
+                    first.store(to);
+                    second.store(to.add(L::COUNT));
+                } else if !first.or(second).is_zero() {
+                    let there = (L::load(to), L::load(to.add(L::COUNT)));
+                    first.add_bytes(multiplied(there.0, transparencies.0)).store(to);
+                    second.add_bytes(multiplied(there.1, transparencies.1)).store(to.add(L::COUNT));
+                }
+            }
+            plain::over_row(from.add(end), to.add(end), count - end);
+        });
+    }
+}
+
+/// # Safety
+/// As [`over`].
+#[inline(always)]
+pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
+    // SAFETY: as for `over`.
+    unsafe {
+        let factor = L::splat(u32::from(opacity) * 0x0001_0001);
+        rows.each(|from, to| {
+            let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
+            let count = rows.length / size_of::<u32>();
+            let end = count - count % L::COUNT;
+            for index in (0..end).step_by(L::COUNT) {
+                let (source, to) = (L::load(from.add(index)), to.add(index));
+                if !source.is_zero() {
+                    let source = multiplied(source, factor);
+                    source.add_bytes(multiplied(L::load(to), transparency(source))).store(to);
+                }
+            }
+            plain::over_row_with_opacity(from.add(end), to.add(end), count - end, opacity);
+        });
+    }
+}
+
+/// # Safety
+/// That of [`FetchPairs`](super::FetchPairs), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
+    planes: [*const u8; 2],
+    to: *mut u32,
+    count: usize,
+    matrix: &Matrix,
+    is_past_cache: bool,
+) {
+    let pair = 2 * L::COUNT;
+    // Only from an even pixel on: where that is not aligned, nothing is.
+    let aligned = if is_past_cache { to.align_offset(size_of::<L>()) } else { 0 };
+    let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
+    let start = if is_past_cache { aligned } else { 0 };
+    let end = count - (count - start) % pair;
+    let planes_at = |index: usize| [0, 1].map(|plane| planes[plane].wrapping_add(index * P::BYTES[plane]));
+    // SAFETY: the caller's promise: from the even `start` on there are whole pairs of lanes up to the even `end`.
+    unsafe {
+        plain::fetch_pairs::<P>(planes, to, start, matrix, false);
+        for index in (start..end).step_by(pair) {
+            let (lumas, chromas) = P::lanes::<L>(planes, index);
+            let (first, second) = matrix.pixels(lumas, chromas);
+            let to = to.add(index);
+            if is_past_cache {
+                for plane in planes_at(index) {
+                    L::prefetch(plane.wrapping_add(AHEAD));
+                }
+                first.stream(to);
+                second.stream(to.add(L::COUNT));
+            } else {
+                first.store(to);
+                second.store(to.add(L::COUNT));
+            }
+        }
+        plain::fetch_pairs::<P>(planes_at(end), to.add(end), count - end, matrix, false);
+    }
+}
+
+/// # Safety
+/// That of [`Multiply`](super::Multiply), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn multiply<L: Lanes>(words: *mut u32, count: usize, opacity: u8) {
+    let end = count - count % L::COUNT;
+    // SAFETY: the caller's promise: there are whole lanes up to `end`, which is not beyond `count`.
+    unsafe {
+        let factor = L::splat(u32::from(opacity) * 0x0001_0001);
+        for index in (0..end).step_by(L::COUNT) {
+            let words = words.add(index);
+            multiplied(L::load(words), factor).store(words);
+        }
+        plain::multiply(words.add(end), count - end, opacity);
+    }
+}
+
+/// # Safety
+/// That of [`Colour`](super::Colour), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn fill<L: Lanes>(to: *mut u32, count: usize, colour: u32) {
+    let end = count - count % L::COUNT;
+    // SAFETY: as for `multiply`.
+    unsafe {
+        let words = L::splat(colour);
+        for index in (0..end).step_by(L::COUNT) {
+            words.store(to.add(index));
+        }
+        plain::fill(to.add(end), count - end, colour);
+    }
+}
+
+/// # Safety
+/// As [`fill`].
+#[inline(always)]
+pub(super) unsafe fn fill_over<L: Lanes>(to: *mut u32, count: usize, colour: u32) {
+    let end = count - count % L::COUNT;
+    // SAFETY: as for `multiply`.
+    unsafe {
+        let words = L::splat(colour);
+        let transparency = transparency(words);
+        for index in (0..end).step_by(L::COUNT) {
+            let to = to.add(index);
+            words.add_bytes(multiplied(L::load(to), transparency)).store(to);
+        }
+        plain::fill_over(to.add(end), count - end, colour);
+    }
+}

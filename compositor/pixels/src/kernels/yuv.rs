@@ -1,0 +1,176 @@
+//! YUV: the matrix that makes colours of it, and how the formats lie.
+//!
+//! ITU-T H.273 gives the equations: with Kr and Kb of an encoding (ITU-R BT.601-7 section 2.5.1, ITU-R BT.709-6 item 3.2),
+//! Kg = 1 - Kr - Kb, and y, b and r of the range, red is y + 2 (1 - Kr) r, blue is y + 2 (1 - Kb) b, and green is what
+//! makes Kr red + Kg green + Kb blue equal y. They are calculated in integers, [`FRACTION`] bits of them after the point;
+//! each sum fits 32 bits. That is the definition, and within one step of the equations.
+
+use blitd_protocol::value::{ColorEncoding, ColorRange};
+
+use super::lanes::Lanes;
+use crate::pixel::OPAQUE;
+
+/// How many bits of a factor are after its point: the largest, of blue in BT.709, still fits 16 bits.
+const FRACTION: i32 = 13;
+
+/// Factors with [`FRACTION`] bits after the point, and for each channel what is added, a half for rounding included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix {
+    luma: i16,
+    red_of_cr: i16,
+    green_of_cb: i16,
+    green_of_cr: i16,
+    blue_of_cb: i16,
+    red: i32,
+    green: i32,
+    blue: i32,
+}
+
+const fn factor(value: f64) -> i16 {
+    let scaled = value * (1 << FRACTION) as f64;
+    (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i16
+}
+
+impl Matrix {
+    const fn new((kr, kb): (f64, f64), range: ColorRange) -> Self {
+        let kg = 1.0 - kr - kb;
+        let (luma, chroma, black) = match range {
+            ColorRange::Limited => (255.0 / 219.0, 255.0 / 224.0, 16),
+            ColorRange::Full => (1.0, 1.0, 0),
+        };
+        let luma = factor(luma);
+        let red_of_cr = factor(2.0 * (1.0 - kr) * chroma);
+        let green_of_cb = factor(-2.0 * (1.0 - kb) * kb / kg * chroma);
+        let green_of_cr = factor(-2.0 * (1.0 - kr) * kr / kg * chroma);
+        let blue_of_cb = factor(2.0 * (1.0 - kb) * chroma);
+        let base = (1 << (FRACTION - 1)) - black * luma as i32;
+        Self {
+            luma,
+            red_of_cr,
+            green_of_cb,
+            green_of_cr,
+            blue_of_cb,
+            red: base - 128 * red_of_cr as i32,
+            green: base - 128 * (green_of_cb as i32 + green_of_cr as i32),
+            blue: base - 128 * blue_of_cb as i32,
+        }
+    }
+
+    /// That of an encoding and a range.
+    pub(crate) const fn of(encoding: ColorEncoding, range: ColorRange) -> &'static Self {
+        const BT601: (f64, f64) = (0.299, 0.114);
+        const BT709: (f64, f64) = (0.2126, 0.0722);
+        const BT601_LIMITED: Matrix = Matrix::new(BT601, ColorRange::Limited);
+        const BT601_FULL: Matrix = Matrix::new(BT601, ColorRange::Full);
+        const BT709_LIMITED: Matrix = Matrix::new(BT709, ColorRange::Limited);
+        const BT709_FULL: Matrix = Matrix::new(BT709, ColorRange::Full);
+        match (encoding, range) {
+            (ColorEncoding::Bt601, ColorRange::Limited) => &BT601_LIMITED,
+            (ColorEncoding::Bt601, ColorRange::Full) => &BT601_FULL,
+            (ColorEncoding::Bt709, ColorRange::Limited) => &BT709_LIMITED,
+            (ColorEncoding::Bt709, ColorRange::Full) => &BT709_FULL,
+        }
+    }
+
+    /// The opaque word of Y, Cb and Cr.
+    #[inline(always)]
+    pub(super) fn pixel(&self, [y, cb, cr]: [u8; 3]) -> u32 {
+        let [y, cb, cr] = [y, cb, cr].map(i32::from);
+        let luma = y * i32::from(self.luma);
+        let channel = |of_cb: i16, of_cr: i16, more: i32| {
+            ((luma + cb * i32::from(of_cb) + cr * i32::from(of_cr) + more) >> FRACTION).clamp(0, 255) as u32
+        };
+        let red = channel(0, self.red_of_cr, self.red);
+        let green = channel(self.green_of_cb, self.green_of_cr, self.green);
+        let blue = channel(self.blue_of_cb, 0, self.blue);
+        OPAQUE | (red << 16) | (green << 8) | blue
+    }
+
+    /// The same of pairs of pixels: in each word of `lumas` there are two Y, in each of `chromas` Cb and Cr, all in halves.
+    #[inline(always)]
+    pub(super) fn pixels<L: Lanes>(&self, lumas: L, chromas: L) -> (L, L) {
+        // Functions, since a closure that is called more than once may stay a function without the processor's features.
+        let red = part(chromas, [0, self.red_of_cr], self.red);
+        let green = part(chromas, [self.green_of_cb, self.green_of_cr], self.green);
+        let blue = part(chromas, [self.blue_of_cb, 0], self.blue);
+        let left = lumas.multiply_add_halves(halves(lumas, [self.luma, 0]));
+        let right = lumas.multiply_add_halves(halves(lumas, [0, self.luma]));
+        let left = L::clamped(channel(left, blue), channel(left, green), channel(left, red));
+        let right = L::clamped(channel(right, blue), channel(right, green), channel(right, red));
+        left.interleaved(right)
+    }
+}
+
+/// The same factors in each word.
+#[inline(always)]
+fn halves<L: Lanes>(like: L, [low, high]: [i16; 2]) -> L {
+    like.like(u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16)
+}
+
+/// What Cb and Cr make of a channel, and what is added.
+#[inline(always)]
+fn part<L: Lanes>(chromas: L, factors: [i16; 2], more: i32) -> L {
+    chromas.multiply_add_halves(halves(chromas, factors)).add_words(chromas.like(more.cast_unsigned()))
+}
+
+#[inline(always)]
+fn channel<L: Lanes>(luma: L, part: L) -> L {
+    luma.add_words(part).shift_right_signed::<FRACTION>()
+}
+
+/// A row of pixels, pairs of which share their colour.
+pub(super) trait Pairs {
+    /// How many bytes of each plane a pixel takes.
+    const BYTES: [usize; 2];
+
+    /// Y, Cb and Cr of the pixel with this index.
+    ///
+    /// # Safety
+    /// It must be readable in the planes, and whatever it shares with the other of its pair.
+    unsafe fn pixel(planes: [*const u8; 2], index: usize) -> [u8; 3];
+
+    /// What [`Matrix::pixels`] takes, of as many pairs as there are lanes, from the pixel with this even index on.
+    ///
+    /// # Safety
+    /// They must be readable, and the processor must have what the lanes are made of.
+    unsafe fn lanes<L: Lanes>(planes: [*const u8; 2], index: usize) -> (L, L);
+}
+
+pub(super) struct Nv12;
+
+impl Pairs for Nv12 {
+    const BYTES: [usize; 2] = [1, 1];
+
+    #[inline(always)]
+    unsafe fn pixel([lumas, chromas]: [*const u8; 2], index: usize) -> [u8; 3] {
+        let pair = index & !1;
+        // SAFETY: the caller's promise.
+        unsafe { [lumas.add(index).read(), chromas.add(pair).read(), chromas.add(pair + 1).read()] }
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<L: Lanes>([lumas, chromas]: [*const u8; 2], index: usize) -> (L, L) {
+        // SAFETY: the caller's promise.
+        unsafe { (L::load_bytes(lumas.add(index)), L::load_bytes(chromas.add(index))) }
+    }
+}
+
+pub(super) struct Yuyv;
+
+impl Pairs for Yuyv {
+    const BYTES: [usize; 2] = [2, 0];
+
+    #[inline(always)]
+    unsafe fn pixel([words, _]: [*const u8; 2], index: usize) -> [u8; 3] {
+        let pair = (index & !1) * 2;
+        // SAFETY: the caller's promise.
+        unsafe { [words.add(index * 2).read(), words.add(pair + 1).read(), words.add(pair + 3).read()] }
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<L: Lanes>([words, _]: [*const u8; 2], index: usize) -> (L, L) {
+        // SAFETY: the caller's promise.
+        let words = unsafe { L::load(words.add(index * 2).cast()) };
+        (words.and(words.like(0x00ff_00ff)), words.shift_halves_right::<8>())
+    }
+}

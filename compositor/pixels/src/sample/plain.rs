@@ -1,0 +1,81 @@
+//! The kernels of scaling, pixel by pixel: what the faster ones are held against, to the bit.
+//!
+//! A scaled row is four numbers a pixel, each a channel times 128, so at most 32640. Two pixels of it are mixed with
+//! rounding to 1/128 of a step, and rounded to whole steps at the end.
+
+use super::axis::Span;
+use super::taps::Pair;
+use super::words::Words;
+
+/// A channel times this is what scaled rows hold.
+const ONE: u32 = 128;
+
+/// Each pixel of the table.
+pub(super) fn nearest(row: Words<'_>, indices: &[u32], out: &mut [u32]) {
+    for (out, index) in out.iter_mut().zip(indices) {
+        *out = row.get(*index as usize);
+    }
+}
+
+/// Along the row, between two neighbours each.
+pub(super) fn across_linear(row: Words<'_>, pairs: &[Pair], out: &mut [u16]) {
+    for (out, pair) in out.as_chunks_mut::<4>().0.iter_mut().zip(pairs) {
+        let index = pair.index as usize;
+        let (left, right) = (row.get(index).to_le_bytes(), row.get(index + 1).to_le_bytes());
+        let [first, second, ..] = pair.weights.to_le_bytes().map(u16::from);
+        for channel in 0..4 {
+            out[channel] = u16::from(left[channel]) * first + u16::from(right[channel]) * second;
+        }
+    }
+}
+
+/// Along the row, the mean of a span each.
+pub(super) fn across_mean(row: Words<'_>, spans: &[Span], out: &mut [u16]) {
+    for (out, span) in out.as_chunks_mut::<4>().0.iter_mut().zip(spans) {
+        let (first, last) = (span.first as usize, span.last() as usize);
+        let (head, tail) = (row.get(first).to_le_bytes(), row.get(last).to_le_bytes());
+        for channel in 0..4 {
+            let between: u32 =
+                (first + 1..last).map(|index| u32::from(row.get(index).to_le_bytes()[channel])).sum();
+            let sum = u32::from(head[channel]) * span.head
+                + between * span.whole
+                + u32::from(tail[channel]) * span.tail;
+            // Times 128, and divided by what all weigh.
+            out[channel] = ((u64::from(sum) * u64::from(span.reciprocal) + (1 << 32)) >> 33) as u16;
+        }
+    }
+}
+
+/// Between two scaled rows, of which the lower one has `weight`, in 1/128, to whole pixels.
+pub(super) fn down_linear(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]) {
+    let rows = upper.as_chunks::<4>().0.iter().zip(lower.as_chunks::<4>().0);
+    for (out, (upper, lower)) in out.iter_mut().zip(rows) {
+        let mut channels = [0; 4];
+        for channel in 0..4 {
+            let (upper, lower) = (i32::from(upper[channel]), i32::from(lower[channel]));
+            let mixed = upper + (((lower - upper) * i32::from(weight) + ONE as i32 / 2) >> 7);
+            channels[channel] = ((mixed + ONE as i32 / 2) >> 7) as u8;
+        }
+        *out = u32::from_le_bytes(channels);
+    }
+}
+
+/// Adds a scaled row to sums of such rows.
+#[inline(always)]
+pub(super) fn accumulate(row: &[u16], weight: u32, sums: &mut [u32]) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        // It cannot overflow, and where that is checked, the loop is not made into one of vectors.
+        *sum = sum.wrapping_add(u32::from(*value).wrapping_mul(weight));
+    }
+}
+
+/// Whole pixels from sums of scaled rows, by 2^40 divided by what these weigh.
+#[inline(always)]
+pub(super) fn down_mean(sums: &[u32], reciprocal: u32, out: &mut [u32]) {
+    for (out, sums) in out.iter_mut().zip(sums.as_chunks::<4>().0) {
+        // As above.
+        let product = |sum: u32| u64::from(sum).wrapping_mul(u64::from(reciprocal)).wrapping_add(1 << 46);
+        let channel = |sum: u32| (product(sum) >> 47) as u8;
+        *out = u32::from_le_bytes(sums.map(channel));
+    }
+}
