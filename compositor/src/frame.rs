@@ -42,10 +42,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scene::LayerKey;
     use crate::scene::crop::whole;
 
     fn placed() -> impl Strategy<Value = Placed<u32>> {
         (-4i32..14, -4i32..14, 1u32..10, 1u32..10, any::<bool>()).prop_map(|(x, y, w, h, is_opaque)| Placed {
+            layer: LayerKey::default(),
             storage: 0,
             place: Rectangle::new(x, y, w, h).unwrap(),
             crop: whole(w, h),

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;
-use blitd::scene::Placed;
 use blitd::scene::crop::whole;
+use blitd::scene::{LayerKey, Placed};
 use blitd::work::Step;
 use blitd::work::composition::{Composition, Turn};
 use blitd::work::compositions::Compositions;
@@ -227,7 +227,14 @@ fn what_is_overwritten_has_been_composed() {
             let screen = storage(200);
             let mut compositions = Compositions::default();
             let opacity = 255;
-            let layer = Placed { storage: Rc::clone(&picture), place, crop, opacity, is_opaque: true };
+            let layer = Placed {
+                layer: LayerKey::default(),
+                storage: Rc::clone(&picture),
+                place,
+                crop,
+                opacity,
+                is_opaque: true,
+            };
             let composition = Composition::frame(vec![layer], 0, place.into(), Rc::clone(&screen), turn);
             let id = compositions.begin(composition);
             let mut step = 0;

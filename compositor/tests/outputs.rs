@@ -10,8 +10,8 @@ use blitd::display::output::{Output, Screen};
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;
-use blitd::scene::Placed;
 use blitd::scene::crop::whole;
+use blitd::scene::{LayerKey, Placed};
 use blitd::work::SLICE;
 use blitd::work::composition::{Composition, Turn};
 use blitd::work::compositions::Compositions;
@@ -359,6 +359,7 @@ fn slices(transform: Transform) -> usize {
     let storage = || Rc::new(Storage::new(640, 640, Format::Xrgb8888, &unmapper).unwrap());
     let place = Rectangle::from_size(640, 640);
     let layer = Placed {
+        layer: LayerKey::default(),
         storage: storage(),
         place,
         crop: whole(place.width(), place.height()),

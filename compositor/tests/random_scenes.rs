@@ -18,7 +18,7 @@ use blitd::memory::region::Regions;
 use blitd::memory::storage::Storage;
 use blitd::memory::unmap::Unmapper;
 use blitd::scene::arrangement::Arrangement;
-use blitd::scene::{Attributes, Layer, LayerKey, Scene};
+use blitd::scene::{Attributes, Damage, Layer, LayerKey, Scene};
 use blitd::work::Step;
 use blitd::work::composition::{Composition, Turn};
 use blitd::work::compositions::Compositions;
@@ -371,7 +371,7 @@ impl World {
         let index = random.below(self.monitors.len() as u64) as usize;
         let monitor = &mut self.monitors[index];
         for is_off in [true, false] {
-            if let Some(composition) = monitor.output.set_off(is_off) {
+            for composition in monitor.output.set_off(is_off) {
                 self.compositions.cancel(composition);
             }
         }
@@ -380,10 +380,10 @@ impl World {
 
     /// The next thing of an output's frame: it begins, is composed for a slice, or comes on the glass.
     fn go_on_with_frame(&mut self, index: usize, random: &mut Random) -> Result<(), String> {
-        for (id, pixels) in self.scene.take_damage() {
-            for (id, pixels) in self.arrangement.spread(id, pixels) {
+        for Damage { layer, output, pixels, .. } in self.scene.take_damage() {
+            for (id, pixels) in self.arrangement.spread(output, pixels) {
                 let shown = self.monitors.iter_mut().find(|monitor| monitor.output.id() == id);
-                shown.expect("it is arranged").output.damage(pixels);
+                shown.expect("it is arranged").output.damage(layer, pixels);
             }
         }
         let monitor = &mut self.monitors[index];
@@ -405,17 +405,22 @@ impl World {
                 let id = alone.begin(from_nothing);
                 assert_eq!(alone.step(id, 1 << 30).unwrap().unwrap().0, Step::Finished);
                 same("the picture from nothing", &screen, &words(&monitor.fresh), &expected)?;
-                let frame = monitor.output.frame(snapshot);
-                monitor.output.begin(self.compositions.begin(frame), 0);
+                let frame = monitor.output.frame(snapshot, Vec::new()).into_iter();
+                let frame = frame.map(|composition| self.compositions.begin(composition)).collect();
+                monitor.output.begin(frame, 0);
                 monitor.frame = Some(Frame { expected, is_committed: false });
             }
             None => {}
             Some(frame) if !frame.is_committed => {
-                let id = monitor.output.composing().expect("it is being composed");
-                let budget = one_of(random, &[1, 100, 1000, 5000, 100_000]);
-                let (step, bytes) = self.compositions.step(id, budget).unwrap().unwrap();
-                if step == Step::Finished {
-                    monitor.output.commit(0, bytes);
+                if let Some(id) = monitor.output.composing().first().copied() {
+                    let budget = one_of(random, &[1, 100, 1000, 5000, 100_000]);
+                    let (step, bytes) = self.compositions.step(id, budget).unwrap().unwrap();
+                    if step == Step::Finished {
+                        monitor.output.composed_part(id, bytes);
+                    }
+                }
+                if monitor.output.composing().is_empty() {
+                    monitor.output.commit(0);
                     frame.is_committed = true;
                 }
             }

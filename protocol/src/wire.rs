@@ -132,7 +132,7 @@ layouts! {
     /// Record: an output.
     OutputRecord {
         output: U32, width: U32, height: U32, refresh: U32, background: U32, fourcc: U32,
-        backend: u8, transform: u8, off: u8, placed: u8, reserved: [u8; 4], sequence: U64, frames: U64,
+        backend: u8, transform: u8, off: u8, placed: u8, planes: u8, reserved: [u8; 3], sequence: U64, frames: U64,
         composed: U64, x: I32, y: I32, name: [u8; 32],
     }
     /// Record: the daemon as a whole.

@@ -41,6 +41,7 @@ pub(crate) fn run() -> Result<(), TaskError> {
 fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[])?;
+    vm::test("planes", &[])?;
     vm::test("dmabuf", &[])?;
     vm::test("vt", &[])?;
     vm::test("turmoil", &[])?;

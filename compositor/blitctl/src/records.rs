@@ -42,6 +42,8 @@ pub(crate) struct Output {
     sequence: u64,
     /// How many frames have been shown.
     frames: u64,
+    /// How many layers are on hardware planes of their own.
+    layers_on_planes: u8,
     /// How many bytes of pixels have been composed for them.
     composed_bytes: u64,
 }
@@ -66,6 +68,7 @@ impl From<&OutputRecord> for Output {
             format: format(record.fourcc.get()),
             sequence: record.sequence.get(),
             frames: record.frames.get(),
+            layers_on_planes: record.planes,
             composed_bytes: record.composed.get(),
         }
     }
@@ -82,6 +85,7 @@ impl Row for Output {
         "PLACE",
         "STATE",
         "FRAMES",
+        "PLANES",
         "COMPOSED MIB",
     ];
 
@@ -96,6 +100,7 @@ impl Row for Output {
             Cell::text(self.place.map_or("-".into(), |(x, y)| format!("{x},{y}"))),
             Cell::text(if self.off { "off" } else { "on" }),
             Cell::number(self.frames),
+            Cell::number(self.layers_on_planes),
             Cell::number(mebibytes(self.composed_bytes)),
         ]
     }
@@ -451,6 +456,7 @@ mod tests {
             y: (-1080).into(),
             sequence: 7.into(),
             frames: 5.into(),
+            planes: 2,
             composed: (3 << 20).into(),
             name: *Name::new("headless-1").as_bytes(),
             ..OutputRecord::default()
@@ -463,6 +469,7 @@ mod tests {
         let expected = serde_json::json!({
             "output": 1, "name": "headless-1", "backend": "headless", "width": 1920, "height": 1080,
             "refresh_millihertz": 59940, "transform": 1, "place": [0, -1080], "off": true, "background": "102030", "format": "XR24", "sequence": 7, "frames": 5,
+            "layers_on_planes": 2,
             "composed_bytes": 3145728,
         });
         assert_eq!(json, expected);

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use blitd_protocol::image::Format;
+use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::{Backend, Name};
 
 use crate::frame_clock::FrameClock;
@@ -22,10 +22,11 @@ use crate::memory::storage::{Storage, StorageError};
 use crate::memory::unmap::Unmapper;
 use crate::policy::config::{BufferChoice, Config, HeadlessConfig};
 use crate::policy::outputs::OutputConfigs;
-use crate::scene::OutputId;
 use crate::scene::area::Area;
+use crate::scene::{LayerKey, OutputId, Placed};
 use kms::device::{Device, KmsError};
 use kms::monitor::Monitor;
+use kms::overlays::OnPlane;
 use kms::{HeadChange, HeadFlip, HeadScreen, Kms};
 use output::{Output, Screen};
 
@@ -54,6 +55,8 @@ pub struct Wish {
     pub legacy: bool,
     /// Which of a card's buffers pictures are made in.
     pub buffers: BufferChoice,
+    /// Whether layers may be shown on planes of a card.
+    pub planes: bool,
     /// What outputs are to be like.
     pub outputs: OutputConfigs,
 }
@@ -67,6 +70,7 @@ impl Wish {
             card: None,
             legacy: config.legacy_kms,
             buffers: config.buffers,
+            planes: config.planes,
             outputs: config.outputs.clone(),
         }
     }
@@ -127,7 +131,7 @@ impl Display {
         let path = device.path().display().to_string();
         let commits = if device.is_atomic() { "atomic" } else { "legacy" };
         tracing::info!("{path}: driver {}, {commits} commits", device.driver_name());
-        let kms = Kms::new(device, wish.buffers, wish.outputs.clone(), unmapper);
+        let kms = Kms::new(device, wish, unmapper);
         let mut display = Self::Kms(Box::new(kms));
         let changes = display.rescan(now)?;
         if changes.is_empty() {
@@ -148,6 +152,23 @@ impl Display {
             HeadChange::Went(output) => Change::Went(output),
         };
         Ok(changes.into_iter().map(change).collect())
+    }
+
+    /// Takes note that pixels of a layer have changed.
+    pub fn drawn(&mut self, layer: LayerKey, pixels: Rectangle) {
+        match self {
+            Self::Kms(kms) => kms.drawn(layer, pixels),
+            Self::Headless => {}
+        }
+    }
+
+    /// A frame of an output begins, of these layers (bottom to top): says which of them are shown on planes, and are not
+    /// to be composed.
+    pub fn begin(&mut self, output: &Output, snapshot: &[Placed<Rc<Storage>>]) -> Vec<OnPlane> {
+        match self {
+            Self::Kms(kms) => kms.begin(output.id(), output.turn(), snapshot),
+            Self::Headless => Vec::new(),
+        }
     }
 
     /// Puts a composed picture on the glass of an output with the next vblank.

@@ -9,10 +9,11 @@ use blitd_pixels::turn::{turned, turned_size};
 use blitd_protocol::image::Rectangle;
 use blitd_protocol::value::{Backend, Name, Transform};
 
+use super::kms::overlays::OnPlane;
 use crate::frame_clock::{Flip, FrameClock};
 use crate::memory::storage::Storage;
 use crate::scene::area::Area;
-use crate::scene::{MOST_RECTANGLES, OutputId, Placed};
+use crate::scene::{LayerKey, MOST_RECTANGLES, OutputId, Placed};
 use crate::work::composition::{Composition, Turn};
 use crate::work::compositions::CompositionId;
 
@@ -71,11 +72,17 @@ pub struct Output {
     is_off: bool,
     on_glass: Buffer,
     back: Buffer,
+    /// The layers that have planes of their own with the last frame, and where: the buffers are not to show them, and
+    /// need not show what they hide.
+    on_planes: Vec<(LayerKey, Rectangle)>,
+    /// Whether the frame under way leaves the buffer on the glass that is there: only planes change.
+    keeps: bool,
     /// What has changed since the frame before began: what the glass is to be told.
     changed: Area,
     /// The same, of the frame under way.
     shown_damage: Area,
-    composing: Option<CompositionId>,
+    /// What is being composed for the frame under way: the picture, and layers on planes.
+    composing: Vec<CompositionId>,
     generation: u64,
     /// The generation that the frame under way began with.
     frame_generation: u64,
@@ -108,9 +115,11 @@ impl Output {
             is_off: false,
             on_glass: first,
             back: second,
+            on_planes: Vec::new(),
+            keeps: false,
             changed: Area::default(),
             shown_damage: Area::default(),
-            composing: None,
+            composing: Vec::new(),
             generation: 1,
             frame_generation: 0,
             shown_generation: 0,
@@ -140,10 +149,16 @@ impl Output {
         self.screen.bounds()
     }
 
-    /// Takes note that pixels of the picture have changed.
-    pub fn damage(&mut self, pixels: Rectangle) {
+    /// Takes note that pixels of the picture have changed because of a layer.
+    pub fn damage(&mut self, layer: LayerKey, pixels: Rectangle) {
         let Some(pixels) = pixels.intersection(self.bounds()) else { return };
         self.generation += 1;
+        if !self.on_planes.iter().any(|(other, _)| *other == layer) {
+            self.spoil(pixels);
+        }
+    }
+
+    fn spoil(&mut self, pixels: Rectangle) {
         for area in [&mut self.on_glass.stale, &mut self.back.stale, &mut self.changed] {
             area.add(pixels);
             area.limit(MOST_RECTANGLES);
@@ -152,7 +167,8 @@ impl Output {
 
     /// Takes note that all of the picture has to be composed again.
     pub fn damage_whole(&mut self) {
-        self.damage(self.bounds());
+        self.generation += 1;
+        self.spoil(self.bounds());
     }
 
     /// Goes on where an output of the same number has ended: who waits for a change that it has not shown waits on.
@@ -170,8 +186,8 @@ impl Output {
     }
 
     /// Turns the output off, or on again with everything to be composed anew. A frame under way is given up; its
-    /// composition is returned, to be cancelled.
-    pub fn set_off(&mut self, is_off: bool) -> Option<CompositionId> {
+    /// compositions are returned, to be cancelled.
+    pub fn set_off(&mut self, is_off: bool) -> Vec<CompositionId> {
         self.is_off = is_off;
         self.clock.reset();
         self.weighed = None;
@@ -179,7 +195,7 @@ impl Output {
         self.on_glass.stale = self.bounds().into();
         self.back.stale = self.bounds().into();
         self.damage_whole();
-        self.composing.take()
+        std::mem::take(&mut self.composing)
     }
 
     fn wants_frame(&self) -> bool {
@@ -203,11 +219,15 @@ impl Output {
     }
 
     /// Tells the clock what the next frame costs as things are.
-    pub fn weigh(&mut self, snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
+    pub fn weigh(&mut self, mut snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
         self.weighed = Some(self.back.stale.pixels());
-        let stale = self.to_compose(&snapshot);
-        let cost = self.composition(snapshot, stale).cost();
-        self.clock.aim(now, cost);
+        // What changes on planes is copied into one of two buffers, which lacks what changed before as well.
+        let copied = self.on_planes.iter().flat_map(|(_, place)| self.changed.within(*place));
+        let copies: u64 = copied.map(|pixels| pixels.pixels() * 4 * 2).sum();
+        snapshot.retain(|placed| !self.is_on_plane(placed.layer));
+        let missing = self.missing(&snapshot);
+        let cost = self.composition(snapshot, missing).cost();
+        self.clock.aim(now, cost + copies);
     }
 
     /// Whether a frame would show something new, and may begin.
@@ -215,44 +235,95 @@ impl Output {
         self.wants_frame() && self.clock.may_begin(now)
     }
 
-    /// What the next frame has to compose, on the buffer that is not on the glass.
-    pub fn frame(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
-        let stale = self.to_compose(&snapshot);
-        self.back.stale = Area::default();
-        self.back.is_clear = false;
-        self.frame_generation = self.generation;
-        self.shown_damage = std::mem::take(&mut self.changed);
-        let composition = self.composition(snapshot, stale);
-        self.cost = composition.cost();
-        composition
+    /// How the picture is turned on its way to the screen.
+    pub const fn turn(&self) -> Turn {
+        Turn { transform: self.screen.transform, size: self.screen.size() }
     }
 
-    /// What is stale in the buffer that is not on the glass. Where a clear one is to show its background it stays as it
-    /// is, and takes no memory: to have the kernel find it, page by page, takes several times as long as to write it, just
-    /// when a daemon's first client waits.
-    fn to_compose(&self, snapshot: &[Placed<Rc<Storage>>]) -> Area {
+    /// What the next frame has to compose: layers for their planes, and the rest on the buffer that is not on the glass.
+    /// Where the one on the glass does as it is, that is left there. What planes hide is composed when it comes to
+    /// light.
+    pub fn frame(
+        &mut self,
+        mut snapshot: Vec<Placed<Rc<Storage>>>,
+        on_planes: Vec<OnPlane>,
+    ) -> Vec<Composition> {
+        let now = on_planes.iter().map(|on_plane| (on_plane.layer, on_plane.place)).collect();
+        let before = std::mem::replace(&mut self.on_planes, now);
+        let has = |all: &[(LayerKey, Rectangle)], layer| all.iter().any(|(other, _)| *other == layer);
+        for placed in &snapshot {
+            if has(&before, placed.layer) != has(&self.on_planes, placed.layer)
+                && let Some(place) = placed.place.intersection(self.bounds())
+            {
+                self.spoil(place);
+            }
+        }
+        // What the glass has shown there last may be older than what is there now.
+        let bounds = self.bounds();
+        let bared = before.iter().filter(|plane| !self.on_planes.contains(plane));
+        for pixels in bared.filter_map(|(_, place)| place.intersection(bounds)) {
+            self.changed.add(pixels);
+            self.changed.limit(MOST_RECTANGLES);
+        }
+        snapshot.retain(|placed| !has(&self.on_planes, placed.layer));
+        let mut compositions: Vec<Composition> =
+            on_planes.into_iter().filter_map(|on_plane| on_plane.composition).collect();
+        self.keeps = self.seen_of(&self.on_glass.stale).is_empty();
+        if !self.keeps {
+            compositions.push(self.picture(snapshot));
+        }
+        self.frame_generation = self.generation;
+        self.shown_damage = std::mem::take(&mut self.changed);
+        self.cost = compositions.iter().map(Composition::cost).sum();
+        compositions
+    }
+
+    /// What of an area no plane hides.
+    fn seen_of(&self, area: &Area) -> Area {
+        let mut seen = area.clone();
+        self.on_planes.iter().for_each(|(_, place)| seen.subtract(*place));
+        seen
+    }
+
+    fn is_on_plane(&self, layer: LayerKey) -> bool {
+        self.on_planes.iter().any(|(other, _)| *other == layer)
+    }
+
+    /// What is to be composed on the buffer that is not on the glass. Where a clear one is to show its background it stays
+    /// as it is, and takes no memory: to have the kernel find it, page by page, takes several times as long as to write it,
+    /// just when a daemon's first client waits.
+    fn missing(&self, snapshot: &[Placed<Rc<Storage>>]) -> Area {
+        let stale = self.seen_of(&self.back.stale);
         if !self.back.is_clear {
-            return self.back.stale.clone();
+            return stale;
         }
         let mut covered = Area::default();
-        for pixels in snapshot.iter().flat_map(|layer| self.back.stale.within(layer.place)) {
+        for pixels in snapshot.iter().flat_map(|layer| stale.within(layer.place)) {
             covered.add(pixels);
             covered.limit(MOST_RECTANGLES);
         }
         covered
     }
 
-    fn composition(&self, snapshot: Vec<Placed<Rc<Storage>>>, stale: Area) -> Composition {
-        let turn = Turn { transform: self.screen.transform, size: self.screen.size() };
-        Composition::frame(snapshot, self.screen.background, stale, Rc::clone(&self.back.storage), turn)
+    /// The composition of what is missing there.
+    fn picture(&mut self, snapshot: Vec<Placed<Rc<Storage>>>) -> Composition {
+        let missing = self.missing(&snapshot);
+        self.seen_of(&self.back.stale).rectangles().iter().for_each(|seen| self.back.stale.subtract(*seen));
+        self.back.is_clear = false;
+        self.composition(snapshot, missing)
     }
 
-    /// The frame has begun, under this number.
-    pub fn begin(&mut self, composition: CompositionId, now: u64) {
+    fn composition(&self, snapshot: Vec<Placed<Rc<Storage>>>, missing: Area) -> Composition {
+        let storage = Rc::clone(&self.back.storage);
+        Composition::frame(snapshot, self.screen.background, missing, storage, self.turn())
+    }
+
+    /// The frame has begun, under these numbers.
+    pub fn begin(&mut self, compositions: Vec<CompositionId>, now: u64) {
         self.clock.begin();
         self.weighed = None;
         (self.began, self.held_up) = (now, 0);
-        self.composing = Some(composition);
+        self.composing = compositions;
     }
 
     /// Requests had their turn for so long, in nanoseconds, whatever frame is under way.
@@ -265,22 +336,27 @@ impl Output {
         self.clock.presses(now)
     }
 
-    /// The frame that is being composed.
-    pub const fn composing(&self) -> Option<CompositionId> {
-        self.composing
+    /// What is being composed for a frame; nothing where there is none under way.
+    pub fn composing(&self) -> &[CompositionId] {
+        &self.composing
     }
 
-    /// The frame is composed, of so many bytes: its picture as it is on the glass, and where it differs there from the
-    /// one before, are to be shown at the next vblank.
-    pub fn commit(&mut self, now: u64, bytes: u64) -> (Rc<Storage>, Area) {
-        self.composing = None;
+    /// One of these is composed, of so many bytes.
+    pub fn composed_part(&mut self, composition: CompositionId, bytes: u64) {
+        self.composing.retain(|other| *other != composition);
         self.composed += bytes;
+    }
+
+    /// The frame is composed: its picture as it is on the glass, and where it differs there from the one before, are to
+    /// be shown at the next vblank.
+    pub fn commit(&mut self, now: u64) -> (Rc<Storage>, Area) {
         self.composing_took = now.saturating_sub(self.began).saturating_sub(self.held_up);
         self.clock.commit(now);
         let damage = std::mem::take(&mut self.shown_damage);
         let (size, transform) = (self.screen.size(), self.screen.transform);
         let on_glass = damage.rectangles().iter().map(|part| turned(*part, size, transform));
-        (Rc::clone(&self.back.storage), on_glass.collect())
+        let picture = if self.keeps { &self.on_glass } else { &self.back };
+        (Rc::clone(&picture.storage), on_glass.collect())
     }
 
     /// The display has taken the frame, which took so long, in nanoseconds.
@@ -319,7 +395,9 @@ impl Output {
     }
 
     fn flipped(&mut self, flip: Flip) {
-        std::mem::swap(&mut self.on_glass, &mut self.back);
+        if !self.keeps {
+            std::mem::swap(&mut self.on_glass, &mut self.back);
+        }
         self.shown_generation = self.frame_generation;
         self.last_flip = flip;
         self.frames += 1;
@@ -348,6 +426,11 @@ impl Output {
     /// How many frames have come on the glass.
     pub const fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// How many layers have planes of their own.
+    pub const fn layers_on_planes(&self) -> usize {
+        self.on_planes.len()
     }
 
     /// How many bytes have been composed.
@@ -385,11 +468,13 @@ mod tests {
     /// Composes a frame, and says how many bytes of it were written.
     fn compose(output: &mut Output, snapshot: Vec<Placed<Rc<Storage>>>) -> u64 {
         let mut compositions = Compositions::default();
-        let composition = compositions.begin(output.frame(snapshot));
-        output.begin(composition, 0);
+        let [composition] = <[Composition; 1]>::try_from(output.frame(snapshot, Vec::new())).unwrap();
+        let composition = compositions.begin(composition);
+        output.begin(vec![composition], 0);
         let (step, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
         assert_eq!(step, Step::Finished);
-        output.commit(0, bytes);
+        output.composed_part(composition, bytes);
+        output.commit(0);
         output.flip(u64::MAX);
         bytes
     }
@@ -400,7 +485,8 @@ mod tests {
             let unmapper = Helper::start().unwrap().unmapper();
             let storage = Rc::new(Storage::new(4, 3, Format::Xrgb8888, &unmapper).unwrap());
             let place = Rectangle::new(18, 2, 4, 3).unwrap();
-            vec![Placed { storage, place, crop: whole(4, 3), opacity: 255, is_opaque: true }]
+            let layer = LayerKey::default();
+            vec![Placed { layer, storage, place, crop: whole(4, 3), opacity: 255, is_opaque: true }]
         };
         let mut output = headless(Transform::Identity, 0xff00_0000);
         assert_eq!(compose(&mut output, Vec::new()), 0);
@@ -423,12 +509,77 @@ mod tests {
     fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
         let mut output = headless(Transform::Rotate90, 0xff00_0000);
         assert_eq!(output.screen().size(), (10, 20));
-        output.damage(Rectangle::new(1, 2, 3, 4).unwrap());
-        let mut compositions = Compositions::default();
-        let frame = output.frame(Vec::new());
-        output.begin(compositions.begin(frame), 0);
-        let (_, damage) = output.commit(0, 0);
+        output.damage(LayerKey::default(), Rectangle::new(1, 2, 3, 4).unwrap());
+        output.frame(Vec::new(), Vec::new());
+        output.begin(Vec::new(), 0);
+        let (_, damage) = output.commit(0);
         // Its upper left corner is where the upper right one was, 10 - (1 + 3) from the right.
         assert_eq!(damage.rectangles(), [Rectangle::new(2, 6, 4, 3).unwrap()]);
+    }
+
+    /// A frame with one layer, on a plane or not: how many pixels of the picture are composed, what the glass is told
+    /// to look at, and whether another buffer comes there.
+    fn frame_of(output: &mut Output, layer: &Placed<Rc<Storage>>, is_on_plane: bool) -> (u64, u64, bool) {
+        let on_plane = OnPlane { layer: layer.layer, place: layer.place, composition: None };
+        let on_planes = if is_on_plane { vec![on_plane] } else { Vec::new() };
+        let on_glass = Rc::clone(&output.on_glass.storage);
+        let mut compositions = Compositions::default();
+        let frame = output.frame(vec![layer.clone()], on_planes);
+        let numbers: Vec<CompositionId> =
+            frame.into_iter().map(|composition| compositions.begin(composition)).collect();
+        output.begin(numbers.clone(), 0);
+        let mut pixels = 0;
+        for number in numbers {
+            let (_, bytes) = compositions.step(number, u64::MAX).unwrap().unwrap();
+            output.composed_part(number, bytes);
+            pixels += bytes / 4;
+        }
+        let (picture, damage) = output.commit(0);
+        output.flip(u64::MAX);
+        (pixels, damage.pixels(), !Rc::ptr_eq(&picture, &on_glass))
+    }
+
+    #[test]
+    fn what_planes_hide_is_composed_when_it_comes_to_light() {
+        let mut output = headless(Transform::Identity, 0xff00_0001);
+        let unmapper = Helper::start().unwrap().unmapper();
+        let storage = Rc::new(Storage::new(5, 4, Format::Xrgb8888, &unmapper).unwrap());
+        let rectangle = |x, y, width, height| Rectangle::new(x, y, width, height).unwrap();
+        let mut layer = Placed {
+            layer: LayerKey::default(),
+            storage,
+            place: rectangle(3, 2, 5, 4),
+            crop: whole(5, 4),
+            opacity: 255,
+            is_opaque: true,
+        };
+        assert_eq!(frame_of(&mut output, &layer, false), (200, 0, true));
+        output.spoil(rectangle(0, 0, 1, 1));
+        assert_eq!(frame_of(&mut output, &layer, false), (200, 1, true));
+        assert_eq!(
+            frame_of(&mut output, &layer, true),
+            (0, 20, false),
+            "it hides what is stale from here on"
+        );
+        output.damage(layer.layer, layer.place);
+        assert_eq!(frame_of(&mut output, &layer, true), (0, 0, false), "drawn on its plane");
+        output.spoil(rectangle(4, 3, 2, 2));
+        assert_eq!(frame_of(&mut output, &layer, true), (0, 4, false), "something is drawn below it");
+        output.spoil(rectangle(6, 0, 4, 4));
+        let drawn = frame_of(&mut output, &layer, true);
+        assert_eq!(drawn, (13, 16, true), "4 of 16 are below it, and one is of the frame before");
+        let mut move_to = |x| {
+            layer.place = rectangle(x, 2, 5, 4);
+            output.damage(layer.layer, layer.place);
+            frame_of(&mut output, &layer, true)
+        };
+        assert_eq!(move_to(5), (8 + 8, 20, true), "two columns come to light, and the change before");
+        // Each of the buffers has what the other lacks.
+        assert_eq!(move_to(3), (0, 20, true));
+        assert_eq!(move_to(5), (0, 20, true));
+        assert!(output.layers_on_planes() == 1 && output.shown(output.generation()).is_some());
+        let (pixels, told, swaps) = frame_of(&mut output, &layer, false);
+        assert!(pixels >= 20 && told >= 20 && swaps, "it is in the picture again: {pixels}, {told}");
+        assert_eq!(frame_of(&mut output, &layer, false), (0, 0, false), "and nothing is missing");
     }
 }

@@ -98,11 +98,13 @@ struct KmsConfig {
     atomic: bool,
     /// What pictures are made in.
     buffers: BufferChoice,
+    /// Whether layers may be shown on planes of their own.
+    planes: bool,
 }
 
 impl Default for KmsConfig {
     fn default() -> Self {
-        Self { atomic: true, buffers: BufferChoice::Auto }
+        Self { atomic: true, buffers: BufferChoice::Auto, planes: true }
     }
 }
 
@@ -147,6 +149,8 @@ pub struct Config {
     pub legacy_kms: bool,
     /// Which of a card's buffers pictures are made in.
     pub buffers: BufferChoice,
+    /// Whether layers may be shown on planes of a card.
+    pub planes: bool,
     /// What outputs are to be like.
     pub outputs: OutputConfigs,
     /// Who may what.
@@ -170,6 +174,7 @@ impl Config {
             headless: HeadlessConfig::default(),
             legacy_kms: false,
             buffers: BufferChoice::Auto,
+            planes: true,
             outputs: OutputConfigs::default(),
             policy: Policy { own_user, ..Policy::default() },
         }
@@ -205,6 +210,7 @@ impl Config {
             headless: file.headless,
             legacy_kms: !file.kms.atomic,
             buffers: file.kms.buffers,
+            planes: file.kms.planes,
             outputs: OutputConfigs::new(file.output, file.background)?,
             policy,
         })

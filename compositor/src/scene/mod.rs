@@ -16,8 +16,8 @@ use blitd_protocol::value::{Band, Name, Token};
 use foldhash::HashMap;
 use std::collections::HashMap as SecretMap;
 
-/// A layer's number, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A layer's number, never used twice; the default is nobody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(u64);
 
 /// Stands for no connection: their numbers begin at 1.
@@ -96,6 +96,8 @@ impl<S> Layer<S> {
 /// A layer as a frame sees it.
 #[derive(Clone, Debug)]
 pub struct Placed<S> {
+    /// Which layer it is.
+    pub layer: LayerKey,
     /// Its pixels.
     pub storage: S,
     /// What it fills on the output.
@@ -115,6 +117,19 @@ impl<S> Placed<S> {
     }
 }
 
+/// What has changed in a picture because of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The layer.
+    pub layer: LayerKey,
+    /// The output that shows it, as the layer names it.
+    pub output: OutputId,
+    /// Which pixels of that output, not clipped to it.
+    pub pixels: Rectangle,
+    /// Which of the layer's own pixels have changed; `None` where it has only been moved, shown, hidden or the like.
+    pub drawn: Option<Rectangle>,
+}
+
 /// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
 pub const MOST_RECTANGLES: usize = 32;
 
@@ -128,7 +143,7 @@ pub struct Scene<S> {
     /// library goes by a hash with a secret key (SipHash), in which tokens that are nearly the same have nothing in
     /// common.
     lingering: SecretMap<Token, LayerKey>,
-    damage: Vec<(OutputId, Rectangle)>,
+    damage: Vec<Damage>,
     next: u64,
 }
 
@@ -214,10 +229,11 @@ impl<S: Clone> Scene<S> {
                 continue;
             }
             self.damage_whole(key);
-            if let Some(layer) = self.layers.get_mut(&key) {
-                layer.attributes = attributes;
-            }
-            self.damage_whole(key);
+            let Some(layer) = self.layers.get_mut(&key) else { continue };
+            // What is drawn while it is not shown is not told.
+            let drawn = (!shows(layer)).then(|| layer.bounds());
+            layer.attributes = attributes;
+            self.damage_place(key, drawn);
             is_restacked |= (before.band, before.z) != (attributes.band, attributes.z);
         }
         if is_restacked {
@@ -274,14 +290,16 @@ impl<S: Clone> Scene<S> {
         !self.damage.is_empty()
     }
 
-    /// What has changed since the last call: pixels of outputs, not clipped to them.
-    pub fn take_damage(&mut self) -> std::vec::Drain<'_, (OutputId, Rectangle)> {
+    /// What has changed since the last call.
+    pub fn take_damage(&mut self) -> std::vec::Drain<'_, Damage> {
         self.damage.drain(..)
     }
 
     /// The visible layers of a picture that is made of these, bottom to top.
     pub fn snapshot(&self, contributions: &[Contribution]) -> Vec<Placed<S>> {
-        self.iter().filter(|layer| shows(layer)).filter_map(|layer| placed(layer, contributions)).collect()
+        let layers = self.stack.iter().filter_map(|key| Some((*key, self.layers.get(key)?)));
+        let shown = layers.filter(|(_, layer)| shows(layer));
+        shown.filter_map(|(key, layer)| placed(key, layer, contributions)).collect()
     }
 
     /// Whether a connection has a visible layer in a picture that is made of these.
@@ -302,15 +320,23 @@ impl<S: Clone> Scene<S> {
     }
 
     fn damage_whole(&mut self, key: LayerKey) {
+        self.damage_place(key, None);
+    }
+
+    /// All that a layer fills has changed; `drawn` of it, where its own pixels have.
+    fn damage_place(&mut self, key: LayerKey, drawn: Option<Rectangle>) {
         if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
-            self.damage.push((layer.attributes.output, layer.attributes.place));
+            let Attributes { output, place, .. } = layer.attributes;
+            self.damage.push(Damage { layer: key, output, pixels: place, drawn });
         }
     }
 
     fn damage_part(&mut self, key: LayerKey, part: Rectangle) {
         if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
             let Attributes { output, place, crop, .. } = layer.attributes;
-            self.damage.extend(crop::touched(crop, place, part).map(|touched| (output, touched)));
+            let touched = crop::touched(crop, place, part);
+            let drawn = Some(part);
+            self.damage.extend(touched.map(|pixels| Damage { layer: key, output, pixels, drawn }));
         }
     }
 }
@@ -319,11 +345,12 @@ fn shows<S>(layer: &Layer<S>) -> bool {
     layer.attributes.visible && layer.attributes.opacity > 0
 }
 
-fn placed<S: Clone>(layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
+fn placed<S: Clone>(key: LayerKey, layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {
     let Attributes { output, place, crop, opacity, .. } = layer.attributes;
     let (x, y) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
     let place = place.translated(x, y)?;
-    Some(Placed { storage: layer.front.clone(), place, crop, opacity, is_opaque: layer.is_opaque() })
+    let is_opaque = layer.is_opaque();
+    Some(Placed { layer: key, storage: layer.front.clone(), place, crop, opacity, is_opaque })
 }
 
 #[cfg(test)]
@@ -358,7 +385,7 @@ mod tests {
     }
 
     fn damage(scene: &mut Scene<u32>) -> Vec<Rectangle> {
-        scene.take_damage().map(|(_, rectangle)| rectangle).collect()
+        scene.take_damage().map(|damage| damage.pixels).collect()
     }
 
     fn rectangle(x: i32, y: i32, width: u32, height: u32) -> Rectangle {
@@ -464,6 +491,26 @@ mod tests {
         assert_eq!((layer.owner, layer.uid, layer.id), (5, 1001, 9));
         scene.remove(stays);
         assert!(scene.lingering(&token).is_none());
+    }
+
+    #[test]
+    fn damage_tells_what_is_drawn_from_what_is_moved() {
+        let mut scene = Scene::default();
+        let key = scene.insert(layer(1, 20, 0));
+        let drawn =
+            |scene: &mut Scene<u32>| scene.take_damage().map(|damage| damage.drawn).collect::<Vec<_>>();
+        assert_eq!(drawn(&mut scene), [None]);
+        scene.drawn_in_place(key, rectangle(1, 2, 3, 4));
+        let [damage] = scene.take_damage().collect::<Vec<_>>()[..] else { panic!("one change") };
+        assert_eq!(damage.drawn, Some(rectangle(1, 2, 3, 4)));
+        assert_eq!((damage.layer, damage.pixels), (key, rectangle(21, 2, 3, 4)));
+        let attributes = scene.get(key).unwrap().attributes;
+        scene.configure([(key, Attributes { opacity: 9, ..attributes })]);
+        assert_eq!(drawn(&mut scene), [None, None]);
+        scene.configure([(key, Attributes { visible: false, ..attributes })]);
+        scene.drawn_in_place(key, rectangle(1, 2, 3, 4));
+        scene.configure([(key, attributes)]);
+        assert_eq!(drawn(&mut scene), [None, Some(rectangle(0, 0, 10, 10))], "hidden, and shown again");
     }
 
     #[test]

@@ -14,10 +14,13 @@ use nix::sys::epoll::EpollFlags;
 use super::requests::{self, Outcome};
 use super::{Rooms, Server, listing};
 use crate::client::{Active, Client, Ending, Started, Work};
+use crate::clock::Clock;
+use crate::display::Display;
 use crate::display::kms::HeadFlip;
 use crate::display::output::Output;
 use crate::frame_clock::lead::PRESSING_SLICES;
 use crate::queue::{ConnectionId, Turn};
+use crate::scene::Damage;
 use crate::work::cpu_access::CpuAccess;
 use crate::work::paint::Stage;
 use crate::work::{SLICE, SLICE_ALONE, Step, WorkError};
@@ -44,10 +47,13 @@ enum Progress {
 impl Rooms {
     /// Tells the outputs what the scene says has changed.
     pub(super) fn spread_damage(&mut self) {
-        for (id, pixels) in self.scene.take_damage() {
-            for (id, pixels) in self.arrangement.spread(id, pixels) {
+        for Damage { layer, output, pixels, drawn } in self.scene.take_damage() {
+            if let Some(drawn) = drawn {
+                self.display.drawn(layer, drawn);
+            }
+            for (id, pixels) in self.arrangement.spread(output, pixels) {
                 if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
-                    output.damage(pixels);
+                    output.damage(layer, pixels);
                 }
             }
         }
@@ -57,7 +63,7 @@ impl Rooms {
 impl Server {
     /// Whether a frame is being composed.
     pub(super) fn is_composing(&self) -> bool {
-        self.rooms.outputs.iter().any(|output| output.composing().is_some())
+        self.rooms.outputs.iter().any(|output| !output.composing().is_empty())
     }
 
     /// Begins the frames that are to begin now.
@@ -74,9 +80,15 @@ impl Server {
                 }
                 output.weigh(snapshot(output), now);
             }
-            if output.may_begin(now) {
-                let composition = output.frame(snapshot(output));
-                output.begin(rooms.compositions.begin(composition), now);
+            if !output.may_begin(now) {
+                continue;
+            }
+            let snapshot = snapshot(output);
+            let on_planes = rooms.display.begin(output, &snapshot);
+            let frame = output.frame(snapshot, on_planes).into_iter();
+            output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect(), now);
+            if output.composing().is_empty() {
+                show(&mut rooms.display, output, &rooms.clock);
             }
         }
     }
@@ -149,7 +161,8 @@ impl Server {
         let slice = self.slice_size();
         let rooms = &mut self.rooms;
         // The frame that began first: an output that is composed without end keeps no other from its frames.
-        let composing = rooms.outputs.iter_mut().filter_map(|output| Some((output.composing()?, output)));
+        let composing =
+            rooms.outputs.iter_mut().filter_map(|output| Some((*output.composing().first()?, output)));
         let Some((composition, output)) = composing.min_by_key(|(composition, _)| *composition) else {
             return;
         };
@@ -167,14 +180,9 @@ impl Server {
                 0
             }
         };
-        let now = rooms.clock.now();
-        let (picture, damage) = output.commit(now, bytes);
-        match rooms.display.show(output.id(), &picture, &damage) {
-            Ok(()) => output.committed(rooms.clock.now().saturating_sub(now)),
-            Err(error) => {
-                tracing::warn!("{error}");
-                output.refused(rooms.clock.now());
-            }
+        output.composed_part(composition, bytes);
+        if output.composing().is_empty() {
+            show(&mut rooms.display, output, &rooms.clock);
         }
     }
 
@@ -322,6 +330,19 @@ impl Server {
                 Ok(()) if client.watched & EpollFlags::EPOLLIN.bits() == 0 => self.read(id),
                 Ok(()) => self.rewatch(id),
             }
+        }
+    }
+}
+
+/// Puts a frame that is composed on the glass.
+fn show(display: &mut Display, output: &mut Output, clock: &Clock) {
+    let now = clock.now();
+    let (picture, damage) = output.commit(now);
+    match display.show(output.id(), &picture, &damage) {
+        Ok(()) => output.committed(clock.now().saturating_sub(now)),
+        Err(error) => {
+            tracing::warn!("{error}");
+            output.refused(clock.now());
         }
     }
 }

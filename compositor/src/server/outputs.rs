@@ -44,8 +44,10 @@ impl Server {
         }
         let rooms = &mut self.rooms;
         rooms.outputs.sort_unstable_by_key(Output::id);
-        // What has changed so far went by the old arrangement; the new one may show any layer anywhere.
-        drop(rooms.scene.take_damage());
+        // Where it has changed so far went by the old arrangement; the new one may show any layer anywhere.
+        for damage in rooms.scene.take_damage() {
+            damage.drawn.into_iter().for_each(|drawn| rooms.display.drawn(damage.layer, drawn));
+        }
         rooms.arrangement.change(rooms.outputs.iter().map(|output| (output.id(), output.screen().place)));
         rooms.outputs.iter_mut().for_each(Output::damage_whole);
         self.tell_syncing();
@@ -63,8 +65,8 @@ impl Server {
         let rooms = &mut self.rooms;
         match rooms.outputs.iter_mut().find(|other| other.id() == output.id()) {
             Some(before) => {
-                if let Some(composition) = before.composing() {
-                    rooms.compositions.cancel(composition);
+                for composition in before.composing() {
+                    rooms.compositions.cancel(*composition);
                 }
                 output.succeed(before);
                 *before = output;
@@ -78,8 +80,8 @@ impl Server {
         let Some(index) = rooms.outputs.iter().position(|output| output.id() == id) else { return };
         let output = rooms.outputs.remove(index);
         tracing::info!("output {id}: {} is gone", output.screen().name);
-        if let Some(composition) = output.composing() {
-            rooms.compositions.cancel(composition);
+        for composition in output.composing() {
+            rooms.compositions.cancel(*composition);
         }
     }
 }

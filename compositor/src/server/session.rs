@@ -78,7 +78,7 @@ impl Rooms {
     /// Turns all outputs off, or on again.
     fn set_off(&mut self, is_off: bool) {
         for output in &mut self.outputs {
-            if let Some(composition) = output.set_off(is_off) {
+            for composition in output.set_off(is_off) {
                 self.compositions.cancel(composition);
             }
         }

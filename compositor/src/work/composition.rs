@@ -114,13 +114,13 @@ impl Composition {
     /// # Errors
     /// What is wrong with the request.
     pub fn of_layer(capture: &Capture, ids: Ids<'_>, scene: &Scene<Rc<Storage>>) -> Result<Self, WorkError> {
-        let (_, layer) = ids.layer(scene, capture.id)?;
+        let (key, layer) = ids.layer(scene, capture.id)?;
         let bounds = layer.bounds();
         let of = || format!("layer {} of {}x{}", capture.id, bounds.width(), bounds.height());
         let (source, target) = captured(capture, ids, bounds, of)?;
         let storage = Rc::clone(&layer.front);
         let crop = whole(bounds.width(), bounds.height());
-        let placed = Placed { storage, place: bounds, crop, opacity: 255, is_opaque: true };
+        let placed = Placed { layer: key, storage, place: bounds, crop, opacity: 255, is_opaque: true };
         let format = layer.format;
         let whole = source.pixels() * 4;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 mod drivers;
 mod fences;
+#[allow(dead_code, reason = "there is more than this test takes")]
 pub(crate) mod seccomp;
 pub(crate) mod stand;
 

@@ -20,6 +20,9 @@ pub(crate) const SYNC: Call = Call(libc::SYS_ioctl, nix::request_code_write!(b'b
 pub(crate) const EXPORT_SYNC_FILE: Call =
     Call(libc::SYS_ioctl, nix::request_code_readwrite!(b'b', 2, 8) as u32);
 
+/// `DRM_IOCTL_MODE_ATOMIC` of drm.h.
+pub(crate) const ATOMIC: Call = Call(libc::SYS_ioctl, nix::request_code_readwrite!(b'd', 0xbc, 56) as u32);
+
 /// Mapping so many bytes.
 pub(crate) const fn mapping(length: u32) -> Call {
     Call(libc::SYS_mmap, length)
@@ -64,6 +67,8 @@ pub(crate) fn refuse(call: Call, errno: Errno) {
 
 /// A call that has been stopped at its very beginning.
 pub(crate) struct Stopped {
+    /// Its third argument.
+    pub(crate) argument: u64,
     /// Goes on, or ends with this error.
     goes_on: Sender<Result<(), Errno>>,
 }
@@ -101,7 +106,10 @@ pub(crate) fn stop(calls: &[Call]) -> Receiver<Stopped> {
             }
             let (goes_on, told) = channel();
             // A test that has ended lets everything go on.
-            let told = stops.send(Stopped { goes_on }).ok().and_then(|()| told.recv().ok());
+            let told = stops
+                .send(Stopped { argument: call.data.args[2], goes_on })
+                .ok()
+                .and_then(|()| told.recv().ok());
             let (error, flags) = match told {
                 Some(Err(errno)) => (-(errno as i32), 0),
                 _ => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),

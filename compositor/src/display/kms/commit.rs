@@ -2,11 +2,10 @@
 //!
 //! Atomic where the card has it: the first commit sets the mode, turns off every other plane that is on the CRTC, among them
 //! the cursor that a console or another program has left, and undoes what such a program has set to show pictures otherwise
-//! than they are, such as a table of colours. The next ones change the framebuffer only, do not block, and say
-//! what has changed (`FB_DAMAGE_CLIPS`). Legacy where that is all there is.
+//! than they are, such as a table of colours. The next ones change framebuffers, and what lies on planes over the picture, do
+//! not block, and say what has changed (`FB_DAMAGE_CLIPS`). Legacy where that is all there is: no planes then.
 
-use std::os::fd::AsFd;
-
+use blitd_protocol::image::Rectangle;
 use drm::control::atomic::AtomicModeReq;
 use drm::control::{
     AtomicCommitFlags, Device as _, Mode, PageFlipFlags, RawResourceHandle, ResourceHandle, connector, crtc,
@@ -14,15 +13,12 @@ use drm::control::{
 };
 
 use super::device::{Device, Facts, KmsError};
+use super::plane::{Blobs, Plane};
 use super::select::Route;
 use crate::scene::area::Area;
 
-/// Damage with more rectangles than this is given as the one around them: drivers walk the list.
-const MOST_CLIPS: usize = 16;
-
-/// What a plane, a CRTC and a connector may have that changes a picture on its way to the glass, and the value that leaves it
-/// as it is (linux/Documentation/gpu/drm-kms.rst; drm_mode.h). A link that has gone bad is trained anew by that.
-const NEUTRAL_PLANE: [(&str, u64); 2] = [("rotation", 1), ("alpha", 0xffff)];
+/// What a CRTC and a connector may have that changes a picture on its way to the glass, and the value that leaves it as
+/// it is (linux/Documentation/gpu/drm-kms.rst; drm_mode.h). A link that has gone bad is trained anew by that.
 const NEUTRAL_CRTC: [(&str, u64); 4] = [("DEGAMMA_LUT", 0), ("CTM", 0), ("GAMMA_LUT", 0), ("VRR_ENABLED", 0)];
 const NEUTRAL_CONNECTOR: [(&str, u64); 3] =
     [("HDR_OUTPUT_METADATA", 0), ("Colorspace", 0), ("link-status", 0)];
@@ -33,12 +29,7 @@ struct Properties {
     connector_crtc: property::Handle,
     mode: property::Handle,
     active: property::Handle,
-    framebuffer: property::Handle,
-    plane_crtc: property::Handle,
-    source: [property::Handle; 4],
-    destination: [property::Handle; 4],
-    damage: Option<property::Handle>,
-    /// Those of [`NEUTRAL_PLANE`] and the like that are there.
+    /// Those of [`NEUTRAL_CRTC`] and the like that are there.
     neutral: Vec<(RawResourceHandle, property::Handle, u64)>,
 }
 
@@ -51,9 +42,39 @@ pub struct Pipe {
     crtc: crtc::Handle,
     mode: Mode,
     refresh: u32,
-    atomic: Option<(plane::Handle, Properties)>,
+    atomic: Option<(Plane, Properties)>,
     /// Other planes that can be on the CRTC.
     others: Vec<plane::Handle>,
+}
+
+/// What a frame changes on a CRTC that is lit.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The composed picture.
+    pub framebuffer: framebuffer::Handle,
+    /// What of it differs from the one before.
+    pub damage: &'a Area,
+    /// Whether it is the one that is shown already, as far as it is seen.
+    pub is_kept: bool,
+    /// What other planes show.
+    pub overlays: &'a [Overlay<'a>],
+    /// Planes that show nothing any more.
+    pub off: &'a [&'a Plane],
+}
+
+/// What a plane over the composed picture shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Overlay<'a> {
+    /// The plane.
+    pub plane: &'a Plane,
+    /// The framebuffer that it shows.
+    pub framebuffer: framebuffer::Handle,
+    /// Which of its pixels.
+    pub source: Rectangle,
+    /// Where on the CRTC. Of the same size.
+    pub destination: Rectangle,
+    /// What of it differs from what the plane has shown before; all of it where this is empty.
+    pub damage: &'a Area,
 }
 
 impl Pipe {
@@ -73,13 +94,18 @@ impl Pipe {
         };
         let plane = facts.planes.iter().find(|handle| Some(u32::from(**handle)) == route.plane).copied();
         let atomic = match plane {
-            Some(plane) => Some((plane, Properties::read(device, info.handle(), *crtc, plane)?)),
+            Some(plane) => {
+                let plane = Plane::read(device, plane)?;
+                let properties = Properties::read(device, info.handle(), *crtc)?;
+                Some((plane, properties))
+            }
             None => None,
         };
         let on_crtc = |handle: &&plane::Handle| {
             let possible = device.get_plane(**handle).map(|info| info.possible_crtcs());
             possible.is_ok_and(|filter| facts.resources.filter_crtcs(filter).contains(crtc))
         };
+        let plane = atomic.as_ref().map(|(plane, _)| plane.handle());
         let others =
             facts.planes.iter().filter(on_crtc).filter(|handle| Some(**handle) != plane).copied().collect();
         let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
@@ -119,6 +145,17 @@ impl Pipe {
     pub fn size(&self) -> (u32, u32) {
         let (width, height) = self.mode.size();
         (width.into(), height.into())
+    }
+
+    /// The planes that can lie over the picture.
+    pub fn overlays(&self, device: &Device) -> Vec<Plane> {
+        let Some((primary, _)) = &self.atomic else { return Vec::new() };
+        let is_under = |plane: &Plane| {
+            let both = (plane.zpos(), primary.zpos());
+            matches!(both, (Some(mine), Some(primarys)) if mine <= primarys)
+        };
+        let planes = self.others.iter().filter_map(|handle| Plane::read(device, *handle).ok());
+        planes.filter(|plane| plane.is_overlay(device) && !is_under(plane)).collect()
     }
 
     /// Frames in 1000 seconds.
@@ -162,24 +199,13 @@ impl Pipe {
         );
         request.add_property(self.crtc, properties.mode, mode);
         request.add_property(self.crtc, properties.active, property::Value::Boolean(true));
-        // One that can be here may be where another head has it.
-        let is_here = |other: &&plane::Handle| {
-            device.get_plane(**other).is_ok_and(|info| info.crtc() == Some(self.crtc))
-        };
-        for other in self.others.iter().filter(is_here) {
-            request.add_property(*other, properties.framebuffer, property::Value::Framebuffer(None));
-            request.add_property(*other, properties.plane_crtc, property::Value::CRTC(None));
+        self.turn_others_off(device, &mut request);
+        for (object, property, value) in properties.neutral.iter().copied().chain(plane.neutral()) {
+            request.add_raw_property(object, property, value);
         }
-        for (object, property, value) in &properties.neutral {
-            request.add_raw_property(*object, *property, *value);
-        }
-        request.add_property(*plane, properties.framebuffer, property::Value::Framebuffer(Some(framebuffer)));
-        request.add_property(*plane, properties.plane_crtc, property::Value::CRTC(Some(self.crtc)));
-        let (width, height) = (u64::from(width), u64::from(height));
-        let places = properties.source.into_iter().zip([0, 0, width << 16, height << 16]);
-        for (handle, value) in places.chain(properties.destination.into_iter().zip([0, 0, width, height])) {
-            request.add_raw_property((*plane).into(), handle, value);
-        }
+        plane.show(device, &mut request, framebuffer, &Area::default(), &mut Blobs::default());
+        let whole = Rectangle::from_size(width, height);
+        plane.place(&mut request, self.crtc, whole, whole);
         let flags = AtomicCommitFlags::ALLOW_MODESET | AtomicCommitFlags::PAGE_FLIP_EVENT;
         let result = device.atomic_commit(flags, request).map_err(refused);
         if let property::Value::Blob(blob) = mode {
@@ -202,55 +228,70 @@ impl Pipe {
         request.add_property(self.connector, properties.connector_crtc, property::Value::CRTC(None));
         request.add_property(self.crtc, properties.mode, property::Value::Blob(0));
         request.add_property(self.crtc, properties.active, property::Value::Boolean(false));
-        request.add_property(*plane, properties.framebuffer, property::Value::Framebuffer(None));
-        request.add_property(*plane, properties.plane_crtc, property::Value::CRTC(None));
+        plane.turn_off(&mut request);
+        self.turn_others_off(device, &mut request);
         device.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request).map_err(refused)
     }
 
-    /// Shows the next picture with the next vblank. A flip event tells when it is on the glass.
+    /// Turns off the other planes that are on the CRTC.
+    fn turn_others_off(&self, device: &Device, request: &mut AtomicModeReq) {
+        // One that can be here may be where another head has it.
+        let is_here = |other: &&plane::Handle| {
+            device.get_plane(**other).is_ok_and(|info| info.crtc() == Some(self.crtc))
+        };
+        for plane in self.others.iter().filter(is_here).filter_map(|other| Plane::read(device, *other).ok()) {
+            plane.turn_off(request);
+        }
+    }
+
+    /// Shows the next frame with the next vblank. A flip event tells when it is on the glass.
     ///
     /// # Errors
     /// The card refuses.
-    pub fn flip(
-        &self,
-        device: &Device,
-        framebuffer: framebuffer::Handle,
-        damage: &Area,
-    ) -> Result<(), KmsError> {
-        let refused = |source| device.refused(format!("showing a picture on {}", self.name), source);
-        let Some((plane, properties)) = &self.atomic else {
-            return device.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None).map_err(refused);
-        };
-        let mut request = AtomicModeReq::new();
-        request.add_property(*plane, properties.framebuffer, property::Value::Framebuffer(Some(framebuffer)));
-        let mut clips = clips(damage);
-        let blob = properties.damage.filter(|_| !clips.is_empty()).and_then(|handle| {
-            // The damage is a hint: without it the whole picture counts as changed.
-            let blob = drm_ffi::mode::create_property_blob(device.as_fd(), &mut clips);
-            Some((handle, blob.ok()?.blob_id))
-        });
-        if let Some((handle, blob)) = blob {
-            request.add_raw_property((*plane).into(), handle, blob.into());
+    pub fn flip(&self, device: &Device, frame: Frame<'_>) -> Result<(), KmsError> {
+        if self.atomic.is_some() {
+            let flags = AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT;
+            return self.commit(device, frame, flags);
         }
-        let flags = AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT;
-        let result = device.atomic_commit(flags, request).map_err(refused);
-        if let Some((_, blob)) = blob {
-            let _ = device.destroy_property_blob(blob.into());
-        }
-        result
+        let flipped = device.page_flip(self.crtc, frame.framebuffer, PageFlipFlags::EVENT, None);
+        flipped.map_err(|source| self.not_shown(device, source))
     }
-}
 
-/// What has changed, as the kernel wants to hear it: a list of its `struct drm_mode_rect` (drm_mode.h), whose edges are
-/// exclusive on the right and below, as ours.
-fn clips(damage: &Area) -> Vec<u8> {
-    let mut damage = damage.clone();
-    damage.limit(MOST_CLIPS);
-    let edges = damage
-        .rectangles()
-        .iter()
-        .flat_map(|rectangle| [rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom()]);
-    edges.flat_map(i32::to_ne_bytes).collect()
+    /// Asks whether the card can show a frame.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn test(&self, device: &Device, frame: Frame<'_>) -> Result<(), KmsError> {
+        self.commit(device, frame, AtomicCommitFlags::TEST_ONLY)
+    }
+
+    fn commit(&self, device: &Device, frame: Frame<'_>, flags: AtomicCommitFlags) -> Result<(), KmsError> {
+        let Some((plane, _)) = &self.atomic else { return Ok(()) };
+        let (mut request, mut blobs) = (AtomicModeReq::new(), Blobs::default());
+        for off in frame.off {
+            off.turn_off(&mut request);
+        }
+        for overlay in frame.overlays {
+            let Overlay { plane, framebuffer, source, destination, damage } = *overlay;
+            for (object, property, value) in plane.neutral() {
+                request.add_raw_property(object, property, value);
+            }
+            plane.show(device, &mut request, framebuffer, damage, &mut blobs);
+            plane.place(&mut request, self.crtc, source, destination);
+        }
+        // The same picture without damage would count as one that is new all over; but a commit has to name something.
+        let says_nothing = frame.overlays.is_empty() && frame.off.is_empty();
+        if !frame.is_kept || !frame.damage.is_empty() || says_nothing {
+            plane.show(device, &mut request, frame.framebuffer, frame.damage, &mut blobs);
+        }
+        let result = device.atomic_commit(flags, request);
+        blobs.destroy(device);
+        result.map_err(|source| self.not_shown(device, source))
+    }
+
+    fn not_shown(&self, device: &Device, source: std::io::Error) -> KmsError {
+        device.refused(format!("showing a picture on {}", self.name), source)
+    }
 }
 
 /// Which of these an object has.
@@ -264,33 +305,18 @@ fn neutral<H: ResourceHandle>(
 }
 
 impl Properties {
-    fn read(
-        device: &Device,
-        connector: connector::Handle,
-        crtc: crtc::Handle,
-        plane: plane::Handle,
-    ) -> Result<Self, KmsError> {
+    fn read(device: &Device, connector: connector::Handle, crtc: crtc::Handle) -> Result<Self, KmsError> {
         let missing = |name: &str| {
             let source = std::io::Error::new(std::io::ErrorKind::Unsupported, "there is none");
             device.refused(format!("the property {name}"), source)
         };
-        let of_plane = |name: &str| Ok(device.property(plane, name).ok_or_else(|| missing(name))?.0);
         let of_crtc = |name: &str| Ok(device.property(crtc, name).ok_or_else(|| missing(name))?.0);
         Ok(Self {
             connector_crtc: device.property(connector, "CRTC_ID").ok_or_else(|| missing("CRTC_ID"))?.0,
             mode: of_crtc("MODE_ID")?,
             active: of_crtc("ACTIVE")?,
-            framebuffer: of_plane("FB_ID")?,
-            plane_crtc: of_plane("CRTC_ID")?,
-            source: [of_plane("SRC_X")?, of_plane("SRC_Y")?, of_plane("SRC_W")?, of_plane("SRC_H")?],
-            destination: [of_plane("CRTC_X")?, of_plane("CRTC_Y")?, of_plane("CRTC_W")?, of_plane("CRTC_H")?],
-            damage: device.property(plane, "FB_DAMAGE_CLIPS").map(|(handle, _)| handle),
-            neutral: [
-                neutral(device, plane, &NEUTRAL_PLANE),
-                neutral(device, crtc, &NEUTRAL_CRTC),
-                neutral(device, connector, &NEUTRAL_CONNECTOR),
-            ]
-            .concat(),
+            neutral: [neutral(device, crtc, &NEUTRAL_CRTC), neutral(device, connector, &NEUTRAL_CONNECTOR)]
+                .concat(),
         })
     }
 }

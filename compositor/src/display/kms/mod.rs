@@ -4,36 +4,45 @@
 //! - [`select`]: which connector gets which CRTC, plane and mode. Pure.
 //! - [`buffers`]: pictures in memory that the card can scan out, from the kernel or from [`gbm`].
 //! - [`commit`]: the first picture of a screen, every next one, and the last.
+//! - [`plane`]: a plane's properties.
+//! - [`overlays`]: layers that are shown on planes of their own.
+//! - [`assignment`]: which layers these are, and on which planes. Pure.
 //! - [`leftovers`]: turns off what another program has left.
 //! - [`monitor`]: hears of screens that come and go.
 //!
 //! Here: the heads, one for each screen; which of them come and go; and the events that tell when pictures are on the
 //! glass.
 
+pub mod assignment;
 pub mod buffers;
 pub mod commit;
 pub mod device;
 pub mod gbm;
 pub mod leftovers;
 pub mod monitor;
+pub mod overlays;
+pub mod plane;
 pub mod select;
 
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use drm::control::{Device as _, Event, crtc};
+use blitd_protocol::image::Rectangle;
+use drm::control::{Device as _, Event, crtc, framebuffer, plane as drm_plane};
 
+use super::Wish;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Unmapper;
-use crate::policy::config::BufferChoice;
 use crate::policy::outputs::OutputConfigs;
-use crate::scene::OutputId;
 use crate::scene::area::Area;
+use crate::scene::{LayerKey, OutputId, Placed};
+use crate::work::composition::Turn;
 use buffers::{Allocator, Buffer};
-use commit::Pipe;
+use commit::{Frame, Pipe};
 use device::{Device, Facts, KmsError};
 use leftovers::clear;
 use monitor::Monitor;
+use overlays::{OnPlane, Overlays, Stage};
 use select::{Connector, Route, route};
 
 /// The card's part of an output.
@@ -42,6 +51,9 @@ struct Head {
     output: OutputId,
     pipe: Pipe,
     buffers: [Buffer; 2],
+    overlays: Overlays,
+    /// What the last frame has shown.
+    shown: Option<framebuffer::Handle>,
     /// Whether the mode is set, so that the next picture is only a flip.
     is_lit: bool,
     /// Flip events that have yet to come.
@@ -56,6 +68,8 @@ pub struct Kms {
     device: Rc<Device>,
     allocator: Allocator,
     configs: OutputConfigs,
+    /// Whether layers may be shown on planes of their own.
+    uses_planes: bool,
     has_vblanks: bool,
     heads: Vec<Head>,
     /// The connectors that have had a screen, by name: the first is output 1. Who comes back gets the number it had.
@@ -102,16 +116,17 @@ pub struct HeadFlip {
 
 impl Kms {
     /// Takes over a device. Its screens come with the first [`rescan`](Self::rescan).
-    pub fn new(device: Device, choice: BufferChoice, configs: OutputConfigs, unmapper: &Unmapper) -> Self {
+    pub fn new(device: Device, wish: &Wish, unmapper: &Unmapper) -> Self {
         let device = Rc::new(device);
-        let allocator = Allocator::new(&device, choice, unmapper);
+        let allocator = Allocator::new(&device, wish.buffers, unmapper);
         let monitor = Monitor::open()
             .inspect_err(|error| tracing::warn!("screens that come and go are not seen: {error}"));
         Self {
             has_vblanks: device.has_vblanks(),
             device,
             allocator,
-            configs,
+            configs: wish.outputs.clone(),
+            uses_planes: wish.planes,
             heads: Vec::new(),
             names: Vec::new(),
             flips: Vec::new(),
@@ -183,7 +198,10 @@ impl Kms {
             self.names.len() - 1
         });
         let output = OutputId::try_from(index).unwrap_or(OutputId::MAX - 1) + 1;
-        Ok(Head { output, pipe, buffers, is_lit: false, awaited: 0, forgotten: 0 })
+        let planes = if self.uses_planes { pipe.overlays(&self.device) } else { Vec::new() };
+        tracing::debug!("{}: {} planes for layers", pipe.name(), planes.len());
+        let overlays = Overlays::new(planes);
+        Ok(Head { output, pipe, buffers, overlays, shown: None, is_lit: false, awaited: 0, forgotten: 0 })
     }
 
     /// Says so where a screen has not the mode that is asked of it.
@@ -200,6 +218,28 @@ impl Kms {
         );
     }
 
+    /// Takes note that pixels of a layer have changed.
+    pub fn drawn(&mut self, layer: LayerKey, pixels: Rectangle) {
+        self.heads.iter_mut().for_each(|head| head.overlays.drawn(layer, pixels));
+    }
+
+    /// A frame of these layers (bottom to top) begins, on a picture that is turned so: says which of them are shown on
+    /// planes, and are not to be composed.
+    pub fn begin(&mut self, output: OutputId, turn: Turn, snapshot: &[Placed<Rc<Storage>>]) -> Vec<OnPlane> {
+        let others = self.heads.iter().filter(|head| head.output != output);
+        let taken: Vec<drm_plane::Handle> = others.flat_map(|head| head.overlays.held()).collect();
+        let Some(head) = self.heads.iter_mut().find(|head| head.output == output) else { return Vec::new() };
+        let [picture, _] = &head.buffers;
+        if !head.is_lit {
+            // The first frame is the composed picture alone: it makes a screen that is dark show something.
+            head.overlays.give_up();
+            return Vec::new();
+        }
+        let (device, allocator) = (&*self.device, &mut self.allocator);
+        let mut stage = Stage { device, allocator, pipe: &head.pipe, picture, turn, taken: &taken };
+        head.overlays.begin(&mut stage, snapshot)
+    }
+
     /// Puts a composed buffer on the glass with the next vblank; [`flips`](Self::flips) tells when it is there.
     ///
     /// # Errors
@@ -211,31 +251,48 @@ impl Kms {
         let Some(buffer) = head.buffers.iter().find(|buffer| Rc::ptr_eq(buffer.storage(), storage)) else {
             return Ok(());
         };
-        storage.flush().map_err(|source| self.device.refused("flushing a buffer", source))?;
+        let flushed = storage.flush().and_then(|()| head.overlays.flush());
+        flushed.map_err(|source| self.device.refused("flushing a buffer", source))?;
+        let framebuffer = buffer.framebuffer();
         if head.is_lit {
-            match head.pipe.flip(&self.device, buffer.framebuffer(), damage) {
-                // The picture on the glass, and what others have left, can lie in the card's memory in such a way that
-                // no gap is large enough for the next picture. Nothing has to stay while the CRTC is off.
-                Err(error) if error.is_lack_of_memory() => {
-                    tracing::info!("{error}: turning it off and on again makes room");
-                    head.pipe.darken(&self.device)?;
-                    head.is_lit = false;
-                }
-                result => {
-                    result?;
+            let is_kept = head.shown == Some(framebuffer);
+            let result = head.overlays.frame(|overlays, off| {
+                head.pipe.flip(&self.device, Frame { framebuffer, damage, is_kept, overlays, off })
+            });
+            let error = match result {
+                Ok(()) => {
+                    head.overlays.committed();
+                    head.shown = Some(framebuffer);
                     head.awaited += 1;
                     return Ok(());
                 }
+                Err(error) => error,
+            };
+            let is_whole = head.overlays.is_empty();
+            head.overlays.give_up();
+            if !error.is_lack_of_memory() {
+                return Err(error);
+            }
+            // The picture on the glass, and what others have left, can lie in the card's memory in such a way that
+            // no gap is large enough for the next picture. Nothing has to stay while the CRTC is off.
+            tracing::info!("{error}: turning it off and on again makes room");
+            head.pipe.darken(&self.device)?;
+            head.is_lit = false;
+            if !is_whole {
+                // What was to be on planes is missing.
+                return Err(error);
             }
         }
-        match head.pipe.light(&self.device, buffer.framebuffer()) {
+        match head.pipe.light(&self.device, framebuffer) {
             Err(error) if error.is_contradiction() => {
                 tracing::info!("{error}: turning off what another program may have left");
                 clear(&self.device, &lit)?;
-                head.pipe.light(&self.device, buffer.framebuffer())?;
+                head.pipe.light(&self.device, framebuffer)?;
             }
             result => result?,
         }
+        head.overlays.turned_off();
+        head.shown = Some(framebuffer);
         head.is_lit = true;
         head.awaited += 1;
         Ok(())
@@ -246,6 +303,7 @@ impl Kms {
     pub fn release(&mut self) {
         self.device.release();
         for head in &mut self.heads {
+            head.overlays.give_up();
             head.is_lit = false;
             head.forgotten = head.awaited;
         }
@@ -290,6 +348,7 @@ impl Kms {
                 let Event::PageFlip(flip) = event else { return None };
                 let head = self.heads.iter_mut().find(|head| head.pipe.crtc() == flip.crtc)?;
                 head.awaited = head.awaited.saturating_sub(1);
+                head.overlays.flipped();
                 if head.forgotten > 0 {
                     head.forgotten -= 1;
                     return None;
