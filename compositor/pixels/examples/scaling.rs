@@ -98,13 +98,13 @@ fn main() {
             (hd, (60, 34)),
             ((3840, 2160), (40, 20)),
         ] {
-            measure(&pixman, from, to, filter, Transform::Identity);
+            measure(pixman, from, to, filter, Transform::Identity);
         }
     }
     // libpixman does not turn here: its time is that of the same untransformed.
     for transform in [Transform::Rotate90, Transform::Rotate180, Transform::Reflect] {
         let turned = if transform == Transform::Rotate90 { (1080, 1920) } else { hd };
-        measure(&pixman, hd, turned, Filter::Nearest, transform);
-        measure(&pixman, (1280, 720), turned, Filter::Bilinear, transform);
+        measure(pixman, hd, turned, Filter::Nearest, transform);
+        measure(pixman, (1280, 720), turned, Filter::Bilinear, transform);
     }
 }
