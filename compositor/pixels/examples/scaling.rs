@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --package blitd-pixels --example scaling
 
-#[path = "../tests/scaling_oracle/mod.rs"]
+#[path = "../tests/pixman/mod.rs"]
 mod pixman;
 
 use std::time::Instant;
@@ -13,7 +13,7 @@ use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::FixedRectangle;
 use blitd_protocol::value::{Filter, Operator, Transform};
-use pixman::Pixman;
+use pixman::Image;
 
 const ROUNDS: usize = 40;
 
@@ -42,7 +42,7 @@ fn medians<const N: usize>(mut runs: [&mut dyn FnMut(); N]) -> [f64; N] {
         .unwrap_or([0.0; N])
 }
 
-fn measure(pixman: &Pixman, from: (u32, u32), to: (u32, u32), filter: Filter, transform: Transform) {
+fn measure(from: (u32, u32), to: (u32, u32), filter: Filter, transform: Transform) {
     let bytes: Vec<u8> =
         (0..from.0 as usize * from.1 as usize * 4).map(|byte| (byte * 7 % 251) as u8).collect();
     let mut words: Vec<u32> = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
@@ -55,10 +55,10 @@ fn measure(pixman: &Pixman, from: (u32, u32), to: (u32, u32), filter: Filter, tr
     let [best_out, sse41_out, plain_out] = &mut outs;
     let (copied, mut copy) = (vec![1u8; length * 4], vec![0u8; length * 4]);
     let mut theirs = vec![0u32; length];
-    let image = pixman.image(Format::Argb8888, from, &mut words, from.0 as usize * 4);
+    let image = Image::new(pixman::A8R8G8B8, from.0, from.1, from.0 as usize, &mut words);
     let ratio = |from: u32, to: u32| ((u64::from(from) << 16) / u64::from(to)) as i32;
     image.sample([[ratio(from.0, to.0), 0, 0], [0, ratio(from.1, to.1), 0], [0, 0, 1 << 16]], filter);
-    let target = pixman.image(Format::Argb8888, to, &mut theirs, to.0 as usize * 4);
+    let mut target = Image::new(pixman::A8R8G8B8, to.0, to.1, to.0 as usize, &mut theirs);
     let draw = |out: &mut [u8], level| {
         let mut target = PictureMut::new(ViewMut::from_slice(out), layout(to, Format::Argb8888)).unwrap();
         scaling.draw_at(level, &source, &mut target, whole, Operator::Source, 255);
@@ -67,7 +67,7 @@ fn measure(pixman: &Pixman, from: (u32, u32), to: (u32, u32), filter: Filter, tr
         &mut || draw(best_out, Level::best()),
         &mut || draw(sse41_out, Level::Sse41),
         &mut || draw(plain_out, Level::Plain),
-        &mut || pixman.composite(Operator::Source, &image, None, &target, (0, 0), whole),
+        &mut || target.composite(pixman::SOURCE, &image, None, to),
         &mut || copy.copy_from_slice(&copied),
     ]);
     let name = format!("{}x{} to {}x{}, {filter:?}, {transform:?}", from.0, from.1, to.0, to.1);
@@ -84,7 +84,6 @@ fn measure(pixman: &Pixman, from: (u32, u32), to: (u32, u32), filter: Filter, tr
 }
 
 fn main() {
-    let pixman = Pixman::load();
     let hd = (1920, 1080);
     for filter in [Filter::Bilinear, Filter::Nearest] {
         for (from, to) in [
@@ -98,13 +97,13 @@ fn main() {
             (hd, (60, 34)),
             ((3840, 2160), (40, 20)),
         ] {
-            measure(pixman, from, to, filter, Transform::Identity);
+            measure(from, to, filter, Transform::Identity);
         }
     }
     // libpixman does not turn here: its time is that of the same untransformed.
     for transform in [Transform::Rotate90, Transform::Rotate180, Transform::Reflect] {
         let turned = if transform == Transform::Rotate90 { (1080, 1920) } else { hd };
-        measure(pixman, hd, turned, Filter::Nearest, transform);
-        measure(pixman, (1280, 720), turned, Filter::Bilinear, transform);
+        measure(hd, turned, Filter::Nearest, transform);
+        measure((1280, 720), turned, Filter::Bilinear, transform);
     }
 }

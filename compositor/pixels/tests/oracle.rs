@@ -30,20 +30,6 @@ const RGB: &[Format] = &[
     Format::Xrgb2101010,
 ];
 
-/// What pixman calls a format.
-fn of_pixman(format: Format) -> c_uint {
-    match format {
-        Format::Xrgb8888 => pixman::X8R8G8B8,
-        Format::Argb8888 => pixman::A8R8G8B8,
-        Format::Xbgr8888 => pixman::X8B8G8R8,
-        Format::Abgr8888 => pixman::A8B8G8R8,
-        Format::Rgb565 => pixman::R5G6B5,
-        Format::Rgb888 => pixman::R8G8B8,
-        Format::Xrgb2101010 => pixman::X2R10G10B10,
-        Format::Nv12 | Format::Yuyv => unreachable!("yuv.rs has these"),
-    }
-}
-
 /// Two pictures of the same size, as words: the source in rows of `stride` words, the target packed and XRGB8888.
 #[derive(Clone, Debug)]
 struct Pair {
@@ -58,7 +44,7 @@ impl Pair {
     fn pixman(&self, target: c_uint, operator: c_uint, opacity: u8) -> Vec<u32> {
         let (width, height) = self.size;
         let (mut source, mut out) = (self.source.clone(), self.target.clone());
-        let source = Image::new(of_pixman(self.format), width, height, self.stride, &mut source);
+        let source = Image::new(pixman::code(self.format), width, height, self.stride, &mut source);
         let mask = (opacity < 255).then(|| Image::opacity(opacity));
         Image::new(target, width, height, width as usize, &mut out).composite(
             operator,
@@ -163,7 +149,7 @@ proptest! {
         pair in pair(&[Format::Argb8888, Format::Xrgb8888]),
         target in prop::sample::select(&[Format::Argb8888, Format::Abgr8888][..]),
     ) {
-        let expected = pair.pixman(of_pixman(target), pixman::SOURCE, 255);
+        let expected = pair.pixman(pixman::code(target), pixman::SOURCE, 255);
         for ours in pair.ours(target, |kernels, source, target| {
             kernels.convert(source, (0, 0), target, pair.whole());
         }) {

@@ -1,7 +1,6 @@
 //! Scaled and turned pictures: against a plain reference in floating point, against libpixman, every level against the
 //! plain one, and in pieces against the whole.
 
-#[path = "scaling_oracle/mod.rs"]
 mod pixman;
 
 use blitd_pixels::level::Level;
@@ -11,7 +10,7 @@ use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::FixedRectangle;
 use blitd_protocol::value::{Filter, Operator, Transform};
-use pixman::Pixman;
+use pixman::Image;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -308,7 +307,6 @@ proptest! {
         from in raw(FORMATS, 40, 40), (across, down) in (0u32..8, 0u32..8),
         filter in select(Filter::ALL), operator in select(Operator::ALL), transform in select(Transform::ALL),
     ) {
-        let pixman = Pixman::load();
         let Layout { width, height, format, .. } = from.layout;
         let (mut across, mut down) = (1 << across, 1 << down);
         if filter == Filter::Bilinear {
@@ -350,10 +348,11 @@ proptest! {
                 bytes.resize((row + 1) * stride, 0);
             }
             let mut words: Vec<u32> = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-            let image = pixman.image(format, (width, height), &mut words, stride);
+            let image = Image::new(pixman::code(format), width, height, stride / 4, &mut words);
             image.sample(matrix, filter);
-            let target = pixman.image(Format::Argb8888, (wide, high), &mut theirs, size.0 * 4);
-            pixman.composite(operator, &image, None, &target, (0, 0), Rectangle::from_size(wide, high));
+            let mut target = Image::new(pixman::A8R8G8B8, wide, high, size.0, &mut theirs);
+            let operator = if operator == Operator::Over { pixman::OVER } else { pixman::SOURCE };
+            target.composite(operator, &image, None, (wide, high));
         }
         let case = Case {
             source: from,

@@ -1,8 +1,8 @@
 //! What the loop waits for.
 //!
 //! One epoll has all that happens often: connections, the fences of dmabufs, the helper thread, the card's events, and a
-//! timer that is set only when the time to wake at has changed. calloop, which costs five system calls a turn, has the rest, and is itself
-//! one entry here. A request so costs three: wait, receive, send.
+//! timer that is set only when the time to wake at has changed. calloop, which costs five system calls a turn, has the
+//! rest, and is itself one entry here. A request so costs three: wait, receive, send.
 
 use std::os::fd::AsFd;
 use std::time::Duration;

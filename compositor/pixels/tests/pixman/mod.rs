@@ -8,6 +8,8 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
 use std::sync::LazyLock;
 
+use blitd_protocol::image::Format;
+use blitd_protocol::value::Filter;
 use libloading::Library;
 
 /// `PIXMAN_OP_SRC` of pixman.h.
@@ -33,6 +35,20 @@ pub(crate) const R5G6B5: c_uint = format(16, ARGB, 0, 5, 6, 5);
 pub(crate) const R8G8B8: c_uint = format(24, ARGB, 0, 8, 8, 8);
 pub(crate) const X2R10G10B10: c_uint = format(32, ARGB, 0, 10, 10, 10);
 
+/// What pixman calls a format.
+pub(crate) fn code(format: Format) -> c_uint {
+    match format {
+        Format::Xrgb8888 => X8R8G8B8,
+        Format::Argb8888 => A8R8G8B8,
+        Format::Xbgr8888 => X8B8G8R8,
+        Format::Abgr8888 => A8B8G8R8,
+        Format::Rgb565 => R5G6B5,
+        Format::Rgb888 => R8G8B8,
+        Format::Xrgb2101010 => X2R10G10B10,
+        Format::Nv12 | Format::Yuyv => unreachable!("yuv.rs has these"),
+    }
+}
+
 /// `pixman_color_t`.
 #[repr(C)]
 struct Colour {
@@ -44,6 +60,9 @@ struct Colour {
 
 type CreateBits = unsafe extern "C" fn(c_uint, c_int, c_int, *mut u32, c_int) -> *mut c_void;
 type CreateSolidFill = unsafe extern "C" fn(*const Colour) -> *mut c_void;
+type SetTransform = unsafe extern "C" fn(*mut c_void, *const [[i32; 3]; 3]) -> c_int;
+type SetFilter = unsafe extern "C" fn(*mut c_void, c_int, *const i32, c_int) -> c_int;
+type SetRepeat = unsafe extern "C" fn(*mut c_void, c_int);
 type Unref = unsafe extern "C" fn(*mut c_void) -> c_int;
 #[rustfmt::skip]
 type Composite = unsafe extern "C" fn(
@@ -94,6 +113,25 @@ impl<'a> Image<'a> {
         };
         assert!(!raw.is_null());
         Self { raw, life: std::marker::PhantomData }
+    }
+
+    /// Samples it so: the source's position, in 16.16, of a target's is the matrix times that; beyond its edges, its
+    /// outermost pixels go on (`PIXMAN_REPEAT_PAD`).
+    pub(crate) fn sample(&self, matrix: [[i32; 3]; 3], filter: Filter) {
+        // `PIXMAN_FILTER_NEAREST` and `PIXMAN_FILTER_BILINEAR` of pixman.h.
+        let filter = match filter {
+            Filter::Nearest => 3,
+            Filter::Bilinear => 4,
+        };
+        // SAFETY: the types are those of pixman.h; the image is alive, and the matrix is copied.
+        unsafe {
+            let set: SetTransform = function(b"pixman_image_set_transform");
+            assert_eq!(set(self.raw, &raw const matrix), 1);
+            let set: SetFilter = function(b"pixman_image_set_filter");
+            assert_eq!(set(self.raw, filter, std::ptr::null(), 0), 1);
+            let set: SetRepeat = function(b"pixman_image_set_repeat");
+            set(self.raw, 2);
+        }
     }
 
     /// Composites the top left `width` times `height` pixels of `source`, masked, on those of this image.
