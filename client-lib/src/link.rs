@@ -223,26 +223,23 @@ impl Link {
             Wait::Block
         };
         let received = self.endpoint.receive_plain(wait)?;
-        self.spin.found(self.now());
+        let start = self.start;
+        self.spin.found(|| nanoseconds(start));
         Ok(received)
     }
 
     /// Looks for a reply for a moment, as long as that pays.
     fn look(&mut self) -> Result<Received, Error> {
         let awaits_reply = self.pending.last_key_value().is_some_and(|(_, reply)| reply.is_none());
-        while awaits_reply && self.spin.pause(self.now()) != Pause::Sleep {
+        let start = self.start;
+        while awaits_reply && self.spin.pause(|| nanoseconds(start)) != Pause::Sleep {
             let received = self.endpoint.receive_plain(Wait::Return)?;
             if received != Received::Nothing {
-                self.spin.found(self.now());
+                self.spin.found(|| nanoseconds(start));
                 return Ok(received);
             }
         }
         Ok(Received::Nothing)
-    }
-
-    /// Nanoseconds since the link was made.
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Waits until the socket can send or receive.
@@ -380,4 +377,9 @@ impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.endpoint.as_fd()
     }
+}
+
+/// Since a moment.
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -122,7 +122,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Display>> {
     };
     raise_descriptor_limit();
     let wish = Wish { card: arguments.card.clone(), ..Wish::configured(&config, arguments.backend) };
-    let mut daemon = Daemon::on_vt(session, config, &wish, Clock::Monotonic).map_err(boxed)?;
+    let mut daemon = Daemon::on_vt(session, config, &wish, Clock::monotonic()).map_err(boxed)?;
     daemon.stop_on_signals().map_err(boxed)?;
     daemon.listen(listener.socket().map_err(boxed)?).map_err(boxed)?;
     tracing::info!("listening on {}", listener.place());

@@ -43,15 +43,15 @@ pub struct Spin {
 }
 
 impl Spin {
-    /// Nothing is there at this time, in nanoseconds of any clock.
-    pub fn pause(&mut self, now: u64) -> Pause {
+    /// Nothing is there. `now` is asked for the time, in nanoseconds of any clock, only where that matters.
+    pub fn pause(&mut self, now: impl FnOnce() -> u64) -> Pause {
         let Some(idle) = &mut self.idle else {
             let looks = self.left == 0;
             self.left = self.left.saturating_sub(1);
-            self.idle = Some(Idle { since: now, looks, has_looked: false });
+            self.idle = Some(Idle { since: if looks { now() } else { 0 }, looks, has_looked: false });
             return if looks { Pause::First } else { Pause::Sleep };
         };
-        if idle.looks && now.saturating_sub(idle.since) >= LONGEST {
+        if idle.looks && now().saturating_sub(idle.since) >= LONGEST {
             idle.looks = false;
             self.was_in_vain();
             return Pause::Sleep;
@@ -60,11 +60,11 @@ impl Spin {
         if idle.looks { Pause::Look } else { Pause::Sleep }
     }
 
-    /// Something is there, at this time.
-    pub fn found(&mut self, now: u64) {
+    /// Something is there; `now` as above.
+    pub fn found(&mut self, now: impl FnOnce() -> u64) {
         let Some(idle) = self.idle.take().filter(|idle| idle.looks) else { return };
         // What comes while others have the CPU would have come while this one slept.
-        if idle.has_looked && now.saturating_sub(idle.since) < LONGEST {
+        if idle.has_looked && now().saturating_sub(idle.since) < LONGEST {
             self.sleeps = 0;
         } else {
             self.was_in_vain();
@@ -83,9 +83,9 @@ mod tests {
 
     /// Something comes after so long: what was done at first, and what shortly before.
     fn pause(spin: &mut Spin, length: u64) -> (Pause, Pause) {
-        let first = spin.pause(1000);
-        let last = spin.pause(1000 + length);
-        spin.found(1000 + length);
+        let first = spin.pause(|| 1000);
+        let last = spin.pause(|| 1000 + length);
+        spin.found(|| 1000 + length);
         (first, last)
     }
 
@@ -115,25 +115,25 @@ mod tests {
     #[test]
     fn what_took_too_long_was_in_vain_whatever_was_found() {
         let mut spin = Spin::default();
-        assert_eq!(spin.pause(1000), Pause::First);
-        spin.found(1000 + LONGEST);
-        assert_eq!(spin.pause(2000), Pause::Sleep);
+        assert_eq!(spin.pause(|| 1000), Pause::First);
+        spin.found(|| 1000 + LONGEST);
+        assert_eq!(spin.pause(|| 2000), Pause::Sleep);
     }
 
     #[test]
     fn what_came_while_others_had_the_cpu_is_no_gain() {
         let mut spin = Spin::default();
-        assert_eq!(spin.pause(1000), Pause::First);
-        spin.found(1001);
-        assert_eq!(spin.pause(2000), Pause::Sleep);
+        assert_eq!(spin.pause(|| 1000), Pause::First);
+        spin.found(|| 1001);
+        assert_eq!(spin.pause(|| 2000), Pause::Sleep);
     }
 
     #[test]
     fn work_that_goes_on_is_no_pause() {
         let mut spin = Spin::default();
         pause(&mut spin, LONGEST);
-        spin.found(1);
-        spin.found(2);
+        spin.found(|| 1);
+        spin.found(|| 2);
         assert_eq!(pause(&mut spin, 1).0, Pause::Sleep);
     }
 }

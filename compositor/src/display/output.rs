@@ -198,7 +198,8 @@ impl Output {
         std::mem::take(&mut self.composing)
     }
 
-    fn wants_frame(&self) -> bool {
+    /// Whether there is something that no frame has shown or is to show.
+    pub fn wants_frame(&self) -> bool {
         !self.is_off && self.generation > self.frame_generation
     }
 
@@ -377,6 +378,11 @@ impl Output {
     pub fn wakes_at(&self) -> Option<u64> {
         let next = self.clock.rests_until().or_else(|| self.clock.begins_at());
         self.clock.vblank_at().or(next.filter(|_| self.wants_frame()))
+    }
+
+    /// Whether a frame waits for a vblank that comes with time, not with an event of the display's.
+    pub fn awaits_time(&self) -> bool {
+        self.clock.vblank_at().is_some()
     }
 
     /// Whether a frame has come on the glass by now.

@@ -16,6 +16,7 @@ use blitd_protocol::reply::Reply;
 use super::watch::{Source, Watch};
 use super::{Server, requests};
 use crate::client::{Active, Started, Work};
+use crate::clock::Clock;
 use crate::memory::dmabuf::{Begin, Fence};
 use crate::memory::helper::Answer;
 use crate::queue::ConnectionId;
@@ -29,6 +30,12 @@ impl Deadlines {
     /// The next one.
     pub(super) fn next(&self) -> Option<u64> {
         self.0.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Takes the next one away if it has come.
+    fn take_expired(&mut self, clock: &Clock) -> Option<ConnectionId> {
+        self.next().filter(|deadline| *deadline <= clock.now())?;
+        self.0.pop_first().map(|(_, id)| id)
     }
 }
 
@@ -135,11 +142,10 @@ impl Server {
     }
 
     /// Refuses the requests whose fences have not signalled in time; says whether there were any.
-    pub(super) fn expire_fences(&mut self, now: u64) -> bool {
+    pub(super) fn expire_fences(&mut self) -> bool {
         let mut any = false;
-        while let Some((deadline, id)) = self.deadlines.0.first().copied().filter(|first| first.0 <= now) {
+        while let Some(id) = self.deadlines.take_expired(&self.rooms.clock) {
             any = true;
-            self.deadlines.0.remove(&(deadline, id));
             let Some((request, _)) = self.stop_waiting(id) else { continue };
             if let Some(error) = request.access.as_ref().map(CpuAccess::timed_out) {
                 self.finish(id, request, Reply::Refused(error.into()));

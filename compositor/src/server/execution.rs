@@ -67,10 +67,11 @@ impl Server {
     }
 
     /// Begins the frames that are to begin now.
-    pub(super) fn begin_frames(&mut self, now: u64) {
+    pub(super) fn begin_frames(&mut self) {
         let rooms = &mut self.rooms;
         rooms.spread_damage();
-        for output in &mut rooms.outputs {
+        for output in rooms.outputs.iter_mut().filter(|output| output.wants_frame()) {
+            let now = rooms.clock.now();
             let snapshot = |output: &Output| rooms.scene.snapshot(&rooms.arrangement.shown_on(output.id()));
             if output.is_to_be_weighed(now) {
                 if output.has_lost_track(now)
@@ -85,6 +86,7 @@ impl Server {
             }
             let snapshot = snapshot(output);
             let on_planes = rooms.display.begin(output, &snapshot);
+            rooms.clock.passed();
             let frame = output.frame(snapshot, on_planes).into_iter();
             output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect(), now);
             if output.composing().is_empty() {
@@ -95,14 +97,14 @@ impl Server {
 
     /// Whether a frame needs the time that is left until its vblank.
     fn frame_presses(&self) -> bool {
-        let now = self.rooms.clock.now();
-        self.rooms.outputs.iter().any(|output| output.presses(now))
+        self.rooms.outputs.iter().any(|output| output.presses(self.rooms.clock.now()))
     }
 
     /// Takes note of the frames that have come on the glass, and tells those who wait for them.
-    pub(super) fn flip_frames(&mut self, now: u64) -> bool {
-        let flipped =
-            self.rooms.outputs.iter_mut().map(|output| output.flip(now)).fold(false, |any, one| any | one);
+    pub(super) fn flip_frames(&mut self) -> bool {
+        let Rooms { outputs, clock, .. } = &mut self.rooms;
+        let paced = outputs.iter_mut().filter(|output| output.awaits_time());
+        let flipped = paced.map(|output| output.flip(clock.now())).fold(false, |any, one| any | one);
         if flipped {
             self.tell_syncing();
         }
@@ -149,6 +151,7 @@ impl Server {
         if is_composing {
             let began = self.rooms.clock.now();
             self.request_slice(turn);
+            self.rooms.clock.passed();
             let time = self.rooms.clock.now().saturating_sub(began);
             self.rooms.outputs.iter_mut().for_each(|output| output.held_up(time));
         } else {
@@ -167,7 +170,9 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
-        let bytes = match rooms.compositions.step(composition, slice) {
+        let step = rooms.compositions.step(composition, slice);
+        rooms.clock.passed();
+        let bytes = match step {
             Some(Ok((Step::Unfinished, _))) => return,
             Some(Ok((Step::Finished, bytes))) => bytes,
             // Only memory of a client can go away, and no frame is composed there.
@@ -259,6 +264,7 @@ impl Server {
             }
             Ok(Outcome::Done) => {
                 request.slices = 1;
+                self.rooms.clock.passed();
                 self.receipt(&request, 0, Path::None)
             }
             Ok(Outcome::Reply(reply)) => reply,
@@ -284,6 +290,7 @@ impl Server {
         active.request.slices += 1;
         let mut left = budget;
         let progress = progress(&mut self.rooms, &mut active.work, &mut left);
+        self.rooms.clock.passed();
         let cost = (budget - left).max(LEAST_STEP);
         let reply = match progress {
             Ok(Progress::Unfinished) => {
@@ -338,7 +345,9 @@ impl Server {
 fn show(display: &mut Display, output: &mut Output, clock: &Clock) {
     let now = clock.now();
     let (picture, damage) = output.commit(now);
-    match display.show(output.id(), &picture, &damage) {
+    let result = display.show(output.id(), &picture, &damage);
+    clock.passed();
+    match result {
         Ok(()) => output.committed(clock.now().saturating_sub(now)),
         Err(error) => {
             tracing::warn!("{error}");

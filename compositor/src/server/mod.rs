@@ -293,23 +293,27 @@ impl Daemon {
         let mut busy = !server.queue.is_idle() || server.is_composing() || server.rooms.scene.is_damaged();
         let longest = match longest {
             _ if busy => Some(Duration::ZERO),
-            None => server.rooms.clock.now_of_kernel().and_then(|now| rest(&mut self.spin, now)),
+            None if server.rooms.clock.is_kernels() => rest(&mut self.spin, &server.rooms.clock),
             longest => longest,
         };
         let is_rare = server.hear(longest)?;
-        let mut now = server.rooms.clock.now();
-        if is_rare && (server.queue.is_idle() || now.saturating_sub(self.looked_around) >= LOOK_AROUND) {
-            self.looked_around = now;
+        let since = |looked| server.rooms.clock.now().saturating_sub(looked);
+        if is_rare && (server.queue.is_idle() || since(self.looked_around) >= LOOK_AROUND) {
+            self.looked_around = server.rooms.clock.now();
             self.event_loop.dispatch(Some(Duration::ZERO), server)?;
             // It may have taken long: a card has been opened, or a mode set.
-            now = server.rooms.clock.now();
+            server.rooms.clock.passed();
         }
         // Half a message is nothing to work on yet, and its other half may be there already.
         busy |= std::mem::take(&mut server.heard);
-        server.enter(now);
-        busy |= server.flip_frames(now);
-        busy |= server.expire_fences(now);
-        server.begin_frames(now);
+        server.enter();
+        busy |= server.flip_frames();
+        busy |= server.expire_fences();
+        server.begin_frames();
+        busy |= !server.queue.is_idle() || server.is_composing();
+        if busy {
+            self.spin.found(|| server.rooms.clock.now());
+        }
         busy |= server.slice();
         let replies = !server.replied.is_empty();
         server.send_replies();
@@ -317,11 +321,7 @@ impl Daemon {
             // Who has been answered may need this CPU, and would have to wait until the scheduler takes it from here.
             let _ = sched_yield();
         }
-        busy |= replies;
-        if busy {
-            self.spin.found(now);
-        }
-        Ok(busy)
+        Ok(busy | replies)
     }
 
     /// The server, for its connections and for what it knows.
@@ -342,8 +342,8 @@ impl Daemon {
 }
 
 /// There is nothing to do: how long to wait at most for something to happen; `None` is without limit.
-fn rest(spin: &mut Spin, now: u64) -> Option<Duration> {
-    let pause = spin.pause(now);
+fn rest(spin: &mut Spin, clock: &Clock) -> Option<Duration> {
+    let pause = spin.pause(|| clock.now());
     if pause == Pause::First {
         // It never fails on Linux.
         let _ = sched_yield();
@@ -392,12 +392,15 @@ impl Server {
     /// the rest.
     fn hear(&mut self, longest: Option<Duration>) -> Result<bool, ServerError> {
         if longest != Some(Duration::ZERO)
-            && let Some(time) = self.wakes_at().and_then(|time| self.rooms.clock.kernel_time(time))
+            && self.rooms.clock.is_kernels()
+            && let Some(time) = self.wakes_at()
         {
             self.watch.wake_at(time).map_err(ServerError::system("setting a timer"))?;
         }
         let mut is_rare = false;
-        for (source, flags) in self.watch.wait(longest) {
+        let events = self.watch.wait(longest);
+        self.rooms.clock.passed();
+        for (source, flags) in events {
             self.heard |= source != Source::Rare;
             match source {
                 Source::Connection(id) => self.hear_client(id, flags),

@@ -51,13 +51,14 @@ impl Server {
     }
 
     /// Takes the card again, where it is time to and nobody else has it.
-    pub(super) fn enter(&mut self, now: u64) {
+    pub(super) fn enter(&mut self) {
         let rooms = &mut self.rooms;
-        if !rooms.session.is_due(now) {
+        if rooms.session.wakes_at().is_none_or(|time| time > rooms.clock.now()) {
             return;
         }
         let result = rooms.display.acquire();
-        rooms.session.asked(now, &result);
+        rooms.session.asked(rooms.clock.now(), &result);
+        rooms.clock.passed();
         if result.is_ok() {
             tracing::debug!("the VT is in front, and the card is ours");
             rooms.set_off(false);

@@ -198,11 +198,6 @@ impl Session {
         }
     }
 
-    /// Whether the card is to be asked for by now.
-    pub fn is_due(&self, now: u64) -> bool {
-        self.state.is_due(now)
-    }
-
     /// Tells what has come of asking for the card.
     pub fn asked(&mut self, now: u64, result: &Result<(), impl Display>) {
         self.state.asked(now, result.is_ok());

@@ -35,11 +35,6 @@ impl State {
         *self = Self::Waiting { until: now };
     }
 
-    /// Whether the card is to be asked for by now.
-    pub fn is_due(self, now: u64) -> bool {
-        matches!(self, Self::Waiting { until } if until <= now)
-    }
-
     /// What has come of asking for the card.
     pub fn asked(&mut self, now: u64, is_master: bool) {
         *self = if is_master { Self::Front } else { Self::Waiting { until: now.saturating_add(PAUSE) } };
@@ -61,19 +56,18 @@ mod tests {
     #[test]
     fn away_and_in_front_nothing_wakes() {
         let mut state = State::Front;
-        assert_eq!((state.wakes_at(), state.is_due(u64::MAX)), (None, false));
+        assert_eq!(state.wakes_at(), None);
         state.left();
-        assert_eq!((state.wakes_at(), state.is_due(u64::MAX)), (None, false));
+        assert_eq!(state.wakes_at(), None);
     }
 
     #[test]
     fn the_card_is_asked_for_at_once_and_then_now_and_then() {
         let mut state = State::Away;
         state.entered(5);
-        assert!(state.is_due(5));
+        assert_eq!(state.wakes_at(), Some(5));
         state.asked(6, false);
-        assert_eq!((state.wakes_at(), state.is_due(6 + PAUSE - 1)), (Some(6 + PAUSE), false));
-        assert!(state.is_due(6 + PAUSE));
+        assert_eq!(state.wakes_at(), Some(6 + PAUSE));
         state.asked(7 + PAUSE, true);
         assert_eq!((state, state.wakes_at()), (State::Front, None));
     }

@@ -37,8 +37,9 @@ use crate::memory::storage::StorageError;
 /// that thousands of tiny operations are no slice either.
 pub const SLICE: u64 = 256 * 1024;
 
-/// The same while there is one connection only: nobody but itself waits, and looking around is for little.
-pub const SLICE_ALONE: u64 = 8 * SLICE;
+/// The same while there is one connection only: nobody but itself waits, and looking around is for little. A picture of
+/// 1920x1080 is drawn in place then, and takes no second storage.
+pub const SLICE_ALONE: u64 = 32 * SLICE;
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

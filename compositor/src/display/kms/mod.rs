@@ -166,8 +166,7 @@ impl Kms {
         }
         self.heads = kept;
         // Those of heads that have gone must not be taken for flips of heads that come.
-        let mut flips = self.read_flips();
-        self.flips.append(&mut flips);
+        while self.read_flips() {}
         for route in routes {
             if self.heads.iter().any(|head| head.pipe.route().connector == route.connector) {
                 continue;
@@ -324,40 +323,39 @@ impl Kms {
         self.device.last_vblank(head.pipe.crtc())
     }
 
-    /// The pictures that have come on the glass since the last call. Does not wait.
+    /// The pictures that have come on the glass since the last call. Does not wait. Where there are very many, the
+    /// card stays readable.
     pub fn flips(&mut self) -> Vec<HeadFlip> {
-        let mut flips = std::mem::take(&mut self.flips);
-        flips.append(&mut self.read_flips());
-        flips
+        self.read_flips();
+        std::mem::take(&mut self.flips)
     }
 
-    fn read_flips(&mut self) -> Vec<HeadFlip> {
-        let mut flips = Vec::new();
-        loop {
-            let events = match self.device.receive_events() {
-                Ok(events) => events,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    if error.kind() != ErrorKind::WouldBlock {
-                        tracing::warn!("events of {}: {error}", self.device.path().display());
-                    }
-                    return flips;
+    /// Reads once from the card, and says whether there was anything.
+    fn read_flips(&mut self) -> bool {
+        let events = match self.device.receive_events() {
+            Ok(events) => events,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return true,
+            Err(error) => {
+                if error.kind() != ErrorKind::WouldBlock {
+                    tracing::warn!("events of {}: {error}", self.device.path().display());
                 }
-            };
-            flips.extend(events.filter_map(|event| {
-                let Event::PageFlip(flip) = event else { return None };
-                let head = self.heads.iter_mut().find(|head| head.pipe.crtc() == flip.crtc)?;
-                head.awaited = head.awaited.saturating_sub(1);
-                head.overlays.flipped();
-                if head.forgotten > 0 {
-                    head.forgotten -= 1;
-                    return None;
-                }
-                let time = u64::try_from(flip.duration.as_nanos()).unwrap_or(u64::MAX);
-                let sequence = self.has_vblanks.then_some(u64::from(flip.frame));
-                Some(HeadFlip { output: head.output, sequence, time })
-            }));
-        }
+                return false;
+            }
+        };
+        self.flips.extend(events.filter_map(|event| {
+            let Event::PageFlip(flip) = event else { return None };
+            let head = self.heads.iter_mut().find(|head| head.pipe.crtc() == flip.crtc)?;
+            head.awaited = head.awaited.saturating_sub(1);
+            head.overlays.flipped();
+            if head.forgotten > 0 {
+                head.forgotten -= 1;
+                return None;
+            }
+            let time = u64::try_from(flip.duration.as_nanos()).unwrap_or(u64::MAX);
+            let sequence = self.has_vblanks.then_some(u64::from(flip.frame));
+            Some(HeadFlip { output: head.output, sequence, time })
+        }));
+        true
     }
 
     /// The card, whose descriptor is readable when there are events.
