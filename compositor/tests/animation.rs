@@ -35,10 +35,12 @@ fn no_frame_is_lost() {
     // The mode is set with the first frames; from then on it runs.
     let shown = &shown[1..];
     let lost: u64 = shown.windows(2).map(|pair| pair[1].sequence - pair[0].sequence - 1).sum();
+    let late: Vec<usize> =
+        (1..shown.len()).filter(|at| shown[*at].sequence - shown[at - 1].sequence > 1).collect();
     let took = shown[FRAMES - 1].time - shown[0].time;
     let period = 1_000_000_000_000 / u64::from(refresh);
     println!(
-        "{width}x{height}: {lost} of {FRAMES} frames lost; {} us between frames, {} us is the mode's period",
+        "{width}x{height}: {lost} of {FRAMES} frames lost, before these: {late:?}; {} us between frames, {} us is the mode's period",
         took / (FRAMES as u64 - 1) / 1000,
         period / 1000
     );
