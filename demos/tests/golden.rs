@@ -1,6 +1,7 @@
 //! What each program draws, compared to the pixel with a picture of it as it should be: the real program, on the real
 //! daemon, without a screen.
 
+#[allow(dead_code, reason = "the fixture has more than this test takes")]
 mod fixture;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ fn daemon(size: &str) -> (Running, Connection) {
 
 /// A test card, for others to be in front of.
 fn testcard(running: &Running) -> Program {
-    Program::start(&mut command(env!("CARGO_BIN_EXE_testcard"), running))
+    Program::start(&mut command(env!("CARGO_BIN_EXE_testcard"), running.socket()))
 }
 
 #[test]
@@ -44,7 +45,8 @@ fn first_draws_its_square() {
     let (running, mut connection) = daemon("384x384");
     // Its layer ends with it, so it must not.
     let (gag, stdout) = Gag::new();
-    let mut programs = [Program::start(command(env!("CARGO_BIN_EXE_first"), &running).stdout(stdout))];
+    let mut programs =
+        [Program::start(command(env!("CARGO_BIN_EXE_first"), running.socket()).stdout(stdout))];
     check("first", &screen(&mut connection, &mut programs, &[1]));
     let said = gag.take_off();
     assert!(said.starts_with("drawn, and on the glass with frame "), "{said}");
@@ -62,7 +64,7 @@ fn bounce_stands_still_before_a_card() {
     let (running, mut connection) = daemon("320x180");
     let card = testcard(&running);
     let arguments = ["--size", "160x90", "--stop-at", "0.25"];
-    let mut bounce = command(env!("CARGO_BIN_EXE_bounce"), &running);
+    let mut bounce = command(env!("CARGO_BIN_EXE_bounce"), running.socket());
     let mut bounce = Program::start(bounce.args(arguments).stdout(Stdio::piped()));
     let said = bounce.line();
     assert!(said.starts_with("bounce: stands still on frame "), "{said}");
@@ -72,7 +74,7 @@ fn bounce_stands_still_before_a_card() {
 #[test]
 fn status_shows_its_sample_before_a_card() {
     let (running, mut connection) = daemon("320x180");
-    let status = Program::start(command(env!("CARGO_BIN_EXE_status"), &running).arg("--sample"));
+    let status = Program::start(command(env!("CARGO_BIN_EXE_status"), running.socket()).arg("--sample"));
     check("status", &screen(&mut connection, &mut [testcard(&running), status], &[1, 1]));
 }
 
@@ -87,7 +89,7 @@ fn show_puts_pictures_side_by_side() {
     let files = ["letter.png", "wide.png"].map(|name| running.directory().join(name));
     letter(48, 60).save(&files[0]).unwrap();
     wide().save(&files[1]).unwrap();
-    let mut show = command(env!("CARGO_BIN_EXE_show"), &running);
+    let mut show = command(env!("CARGO_BIN_EXE_show"), running.socket());
     let show = Program::start(show.args(["--background", "c0d0b0"]).args(&files));
     check("show", &screen(&mut connection, &mut [show], &[1, 1]));
 }
@@ -99,7 +101,7 @@ fn slideshow_shows_one_picture_after_the_other() {
     wide().save(running.directory().join("b.png")).unwrap();
     let arguments = ["--background", "203040", "--seconds"];
     let start = |seconds: &str, stderr: Stdio| {
-        let mut slideshow = command(env!("CARGO_BIN_EXE_slideshow"), &running);
+        let mut slideshow = command(env!("CARGO_BIN_EXE_slideshow"), running.socket());
         [Program::start(slideshow.args(arguments).arg(seconds).arg(running.directory()).stderr(stderr))]
     };
     let mut first = start("3600", Stdio::inherit());
