@@ -1,36 +1,25 @@
 //! The same program with the descriptors stripped from its connection shows the same picture.
 
+#[allow(dead_code, reason = "the fixture has more than this test takes")]
+mod fixture;
 #[path = "../../compositor/tests/fixture/relay.rs"]
 mod relay;
-#[path = "../../compositor/tests/fixture/running.rs"]
-#[allow(dead_code, reason = "the fixture has more than this test takes")]
-mod running;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use blitd::policy::config::Config;
-use blitd_client::{Connection, Format, ImageView, Mode};
+use blitd_client::{Connection, Mode};
+use fixture::program::{Program, capture, command};
+use fixture::running::{self, Running};
+use image::RgbImage;
 use relay::relay;
-use running::Running;
-
-/// A program that is ended with this.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn show(socket: &Path, picture: &Path) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_show"));
-    Program(command.env("BLITD_SOCKET", socket).arg(picture).stdin(Stdio::null()).spawn().unwrap())
+    Program::start(command(env!("CARGO_BIN_EXE_show"), socket).arg(picture))
 }
 
 /// The screen, once a client other than this one, connected in this mode, has drawn.
-fn screen(socket: &Path, mode: Mode) -> Vec<u8> {
+fn screen(socket: &Path, mode: Mode) -> RgbImage {
     let mut connection = Connection::open_at(socket, "viewer").unwrap();
     loop {
         let layers = connection.layer_statistics().unwrap();
@@ -43,10 +32,7 @@ fn screen(socket: &Path, mode: Mode) -> Vec<u8> {
         // Nothing to wait for but the other program: it has the CPU meanwhile.
         std::thread::yield_now();
     }
-    let mut region = connection.create_region(1920 * 1080 * 4).unwrap();
-    let image = ImageView::packed(1920, 1080, Format::Xrgb8888);
-    connection.capture_output(0, 0, 0, &mut region, &image).unwrap();
-    region.bytes().to_vec()
+    capture(&mut connection)
 }
 
 /// A picture in which no two pixels near each other are the same.
@@ -70,6 +56,6 @@ fn show_through_a_relay_gives_the_same_picture() {
         let _program = show(&relay(running.socket()), &picture);
         screen(running.socket(), Mode::Inline)
     };
-    assert!(direct.as_chunks::<4>().0.iter().collect::<std::collections::HashSet<_>>().len() > 10_000);
+    assert!(direct.pixels().collect::<std::collections::HashSet<_>>().len() > 10_000);
     assert!(direct == relayed, "the screens differ");
 }

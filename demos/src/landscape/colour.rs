@@ -2,6 +2,8 @@
 
 use std::ops::{Add, AddAssign, Mul};
 
+use libm::powf;
+
 use super::noise::Random;
 
 /// Linear light in red, green and blue, without an upper end.
@@ -93,7 +95,7 @@ fn filmic(light: f32) -> f32 {
 
 /// The sRGB transfer function.
 fn srgb(linear: f32) -> f32 {
-    if linear <= 0.003_130_8 { linear * 12.92 } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 }
+    if linear <= 0.003_130_8 { linear * 12.92 } else { 1.055 * powf(linear, 1.0 / 2.4) - 0.055 }
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! In this order: a map of heights; for each column of the picture, what the camera sees of it; the same for a camera
 //! below the lake, which sees what the lake mirrors; trees; water over the lower half; plants in front; film.
 //! Columns are stored bottom up, one after the other, so that two threads can each take half of them.
+//!
+//! A seed gives the same picture on every machine, to the bit. So what IEEE 754 does not define, such as powers, is left
+//! to the crate libm, which is plain arithmetic; what a system's own library makes of it differs in the last bit.
 
 mod colour;
 mod noise;

@@ -1,5 +1,7 @@
 //! What stands on the near shore: two pines, grass, stones. The only part drawn with strokes.
 
+use libm::{cosf, powf, sinf};
+
 use super::colour::Light;
 use super::noise::{Noise, Random, smooth};
 use super::view::View;
@@ -98,7 +100,7 @@ fn pine(canvas: &mut Canvas<'_>, random: &mut Random, foot: Place, size: f32, le
     }
     let mut part: f32 = 0.11;
     while part < 0.995 {
-        let reach = size * (0.185 * (1.0 - part).powf(0.75) + 0.008) * smooth(-0.12, 0.24, part);
+        let reach = size * (0.185 * powf(1.0 - part, 0.75) + 0.008) * smooth(-0.12, 0.24, part);
         for _ in 0..9 {
             let turn = random.between(0.0, std::f32::consts::TAU);
             let start = trunk(part + random.between(-0.008, 0.008));
@@ -108,7 +110,7 @@ fn pine(canvas: &mut Canvas<'_>, random: &mut Random, foot: Place, size: f32, le
                 canvas,
                 random,
                 start,
-                (length * turn.cos(), length * (0.16 * turn.sin() - 0.10)),
+                (length * cosf(turn), length * (0.16 * sinf(turn) - 0.10)),
                 turn,
                 detail,
             );
@@ -132,11 +134,11 @@ fn branch(canvas: &mut Canvas<'_>, random: &mut Random, start: Place, reach: Pla
         canvas.stroke(before, here, (1.6 * detail, 1.2 * detail), BARK[1]);
         before = here;
         // The sun is to the left: it meets the outer twigs of that side.
-        let sunny = smooth(0.2, -0.9, turn.cos() * part) * random.unit();
+        let sunny = smooth(0.2, -0.9, cosf(turn) * part) * random.unit();
         let light = NEEDLES[1].towards(NEEDLES[0], 0.85 * sunny * sunny);
         for _ in 0..5 {
             let out = random.between(2.5, 10.5) * detail * (1.25 - 0.6 * part);
-            let slant = random.between(-0.9, 0.9) * out + 0.45 * out * turn.cos();
+            let slant = random.between(-0.9, 0.9) * out + 0.45 * out * cosf(turn);
             let end = (here.0 + slant, here.1 - out * random.between(-0.25, 0.95));
             canvas.stroke(here, end, (1.5 * detail, 0.6 * detail), light * random.between(0.7, 1.25));
         }

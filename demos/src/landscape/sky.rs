@@ -1,5 +1,7 @@
 //! The sky: air, sun and clouds, and what the air does to what is seen through it.
 
+use libm::expf;
+
 use super::colour::Light;
 use super::noise::{Noise, smooth};
 
@@ -23,7 +25,7 @@ const CEILING: f32 = 2600.0;
 
 /// How much a direction looks to the side where the sky glows, 0 to 1. `across` is for each metre of depth.
 fn glow(across: f32, up: f32) -> f32 {
-    smooth(0.75, -0.75, across) * (-3.5 * up.max(0.0)).exp()
+    smooth(0.75, -0.75, across) * expf(-3.5 * up.max(0.0))
 }
 
 /// The air's own light in a direction: the sky without clouds. `across` and `up` are for each metre of depth.
@@ -51,10 +53,10 @@ pub(super) fn sky(noise: &Noise, across: f32, up: f32) -> Light {
     // Less lies between here and the sun where the cloud thins out towards it.
     let before = density(noise, x + SUN[0] * 420.0, y + SUN[1] * 420.0, 4);
     let thick = here + 0.9 * before.max(0.0);
-    let lit = (-2.6 * thick).exp();
+    let lit = expf(-2.6 * thick);
     let shade = Light::new(0.30, 0.31, 0.42).towards(Light::new(0.58, 0.42, 0.40), smooth(0.25, 0.02, up));
     let cloud = shade + Light::new(1.42, 0.84, 0.52) * (lit * (0.9 + 0.8 * warm));
-    let cover = 1.0 - (-3.6 * here).exp();
+    let cover = 1.0 - expf(-3.6 * here);
     veiled.towards(cloud, cover * smooth(0.015, 0.11, up))
 }
 
@@ -80,9 +82,9 @@ pub(super) fn through_air(light: Light, across: f32, distance: f32, height: f32)
     let warm = glow(across, 0.1);
     // Thinner above, so that summits stand clear of the haze.
     let height = height.max(0.0);
-    let haze = 1.0 - (-distance * (1.0 / 46_000.0 + (-height / 330.0).exp() / 21_000.0)).exp();
+    let haze = 1.0 - expf(-distance * (1.0 / 46_000.0 + expf(-height / 330.0) / 21_000.0));
     let veil = Light::new(0.36, 0.42, 0.58) + GLOW * (0.22 * warm);
-    let mist = smooth(900.0, 4200.0, distance) * (-height / 55.0).exp() * 0.42;
+    let mist = smooth(900.0, 4200.0, distance) * expf(-height / 55.0) * 0.42;
     light.towards(veil, haze).towards(Light::new(0.80, 0.70, 0.68) + GLOW * (0.25 * warm), mist)
 }
 

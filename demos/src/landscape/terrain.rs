@@ -1,5 +1,7 @@
 //! The ground: a map of heights, how steep it is and what of it the sun reaches.
 
+use libm::expf;
+
 use super::noise::{Noise, smooth};
 use super::sky::SUN;
 
@@ -111,7 +113,7 @@ fn shape(noise: &Noise, x: f32, y: f32) -> f32 {
     let beyond = (across * across + along * along).sqrt() - 1.0 + 0.55 * bent;
     let rough = noise.eroded(x / 3300.0 + 40.7, y / 3300.0 + 12.4, 9);
     let hills = smooth(-0.05, 1.9, beyond) * (0.25 + rough);
-    let peak = |px: f32, py: f32, size: f32| (-((x - px).powi(2) + (y - py).powi(2)) / (size * size)).exp();
+    let peak = |px: f32, py: f32, size: f32| expf(-((x - px).powi(2) + (y - py).powi(2)) / (size * size));
     let massif = smooth(0.3, 2.3, beyond) * smooth(4200.0, 11500.0, y + 600.0 * bent);
     let summits = peak(1500.0, 10300.0, 1800.0) + 0.62 * peak(-1500.0, 12200.0, 1700.0);
     let shore = beyond.min(0.15) * 160.0;
