@@ -279,6 +279,8 @@ pub(crate) fn live_through<T: std::fmt::Debug>(
         Ok(outcome) => return outcome,
         Err(error) => error,
     };
+    // To leave steps out takes a while.
+    eprintln!("seed {seed}: {error}");
     let mut index = 0;
     while index < steps.len() {
         let mut fewer = steps.clone();
