@@ -42,6 +42,7 @@ fn in_guest() -> Result<(), TaskError> {
     vm::prepare()?;
     vm::test("kms", &[])?;
     vm::test("planes", &[])?;
+    vm::test("scenes_on_planes", &[])?;
     vm::test("dmabuf", &[])?;
     vm::test("vt", &[])?;
     vm::test("turmoil", &[])?;

@@ -1,17 +1,24 @@
 //! What layers and pictures are, pixel by pixel in the plainest way there is, from docs/protocol.md: premultiplied words,
 //! opacity that scales the source first, over as Porter and Duff have it, every product rounded to the nearest.
 
+use blitd::scene::Attributes;
 use blitd::scene::arrangement::Contribution;
-use blitd::scene::{Attributes, LayerKey};
 use blitd::work::SLICE;
 use blitd_pixels::sample::Scaling;
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::value::{Filter, Operator, Transform};
 
+/// All layers that there are.
+#[derive(Default)]
+pub(crate) struct Model {
+    layers: Vec<Layer>,
+    created: u32,
+}
+
 /// A layer and its pixels; those of one without alpha have an alpha of 255.
 pub(crate) struct Layer {
-    pub(crate) key: LayerKey,
+    /// Layers that are created later have greater ones.
     pub(crate) id: u32,
     pub(crate) has_alpha: bool,
     pub(crate) attributes: Attributes,
@@ -45,28 +52,91 @@ fn times(x: u32, a: u32) -> u32 {
 }
 
 fn faded(source: u32, opacity: u8) -> u32 {
+    // The same, without the arithmetic: tests are not optimised, and screens are large.
+    if opacity == 255 {
+        return source;
+    }
     word(channels(source).map(|channel| times(channel, opacity.into())))
 }
 
 fn over(source: u32, below: u32) -> u32 {
+    // Likewise.
+    if source >> 24 == 255 {
+        return source;
+    }
     let (source, below) = (channels(source), channels(below));
     word(std::array::from_fn(|index| source[index] + times(below[index], 255 - source[3])))
 }
 
-impl Layer {
-    pub(crate) fn new(
-        key: LayerKey,
-        id: u32,
-        size: (u32, u32),
-        has_alpha: bool,
-        attributes: Attributes,
-    ) -> Self {
+impl Model {
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The layer with this id, which is there.
+    fn layer(&mut self, id: u32) -> &mut Layer {
+        self.layers.iter_mut().find(|layer| layer.id == id).expect("only layers that are there are named")
+    }
+
+    /// A layer without a picture yet, and its id.
+    pub(crate) fn create(&mut self, size: (u32, u32), format: Format, attributes: Attributes) -> u32 {
+        self.created += 1;
+        let has_alpha = format.has_alpha();
         let new = if has_alpha { 0 } else { 0xff00_0000 };
         let words = vec![new; (size.0 * size.1) as usize];
-        Self { key, id, has_alpha, attributes, size, words }
+        self.layers.push(Layer { id: self.created, has_alpha, attributes, size, words });
+        self.created
+    }
+
+    pub(crate) fn destroy(&mut self, id: u32) {
+        self.layers.retain(|layer| layer.id != id);
+    }
+
+    pub(crate) fn configure(&mut self, id: u32, attributes: Attributes) {
+        self.layer(id).attributes = attributes;
     }
 
     pub(crate) fn draw(&mut self, drawn: &Drawn) {
+        self.layer(drawn.layer).draw(drawn);
+    }
+
+    /// A picture of this size, without its alpha.
+    pub(crate) fn picture(
+        &self,
+        contributions: &[Contribution],
+        background: u32,
+        (width, height): (u32, u32),
+    ) -> Vec<u32> {
+        let mut stack: Vec<&Layer> = self.layers.iter().collect();
+        stack.sort_by_key(|layer| (layer.attributes.band.number(), layer.attributes.z, layer.id));
+        let mut picture = vec![background; (width * height) as usize];
+        for layer in stack {
+            let Attributes { output, place, opacity, visible, .. } = layer.attributes;
+            let contribution = contributions.iter().find(|contribution| contribution.output == output);
+            let Some((dx, dy)) = contribution.map(|contribution| contribution.offset).filter(|_| visible)
+            else {
+                continue;
+            };
+            let shown = layer.shown();
+            for (row, y) in shown.chunks(place.width() as usize).zip(place.top() + dy..) {
+                if !(0..height as i32).contains(&y) {
+                    continue;
+                }
+                for (pixel, x) in row.iter().zip(place.left() + dx..) {
+                    if (0..width as i32).contains(&x) {
+                        let below = &mut picture[(y * width as i32 + x) as usize];
+                        *below = over(faded(*pixel, opacity), *below);
+                    }
+                }
+            }
+        }
+        picture.iter_mut().for_each(|word| *word &= 0x00ff_ffff);
+        picture
+    }
+}
+
+impl Layer {
+    fn draw(&mut self, drawn: &Drawn) {
         let (width, height) = (self.size.0 as i32, self.size.1 as i32);
         for (index, source) in drawn.words.iter().enumerate() {
             let x = drawn.to.left() + index as i32 % drawn.to.width() as i32;
@@ -108,33 +178,4 @@ impl Layer {
         let alpha = if self.has_alpha { 0 } else { 0xff00_0000 };
         bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word) | alpha).collect()
     }
-
-    /// Its pixel at a place of a picture that it is part of, if it has one there.
-    fn at(&self, shown: &[u32], contributions: &[Contribution], x: i32, y: i32) -> Option<u32> {
-        let Attributes { output, place, opacity, visible, .. } = self.attributes;
-        let (dx, dy) = contributions.iter().find(|contribution| contribution.output == output)?.offset;
-        let (x, y) = (x - place.left() - dx, y - place.top() - dy);
-        let inside = (0..place.width() as i32).contains(&x) && (0..place.height() as i32).contains(&y);
-        (visible && inside).then(|| faded(shown[(y * place.width() as i32 + x) as usize], opacity))
-    }
-}
-
-/// A picture of this size, without its alpha.
-pub(crate) fn picture(
-    layers: &[Layer],
-    contributions: &[Contribution],
-    background: u32,
-    (width, height): (u32, u32),
-) -> Vec<u32> {
-    let mut stack: Vec<&Layer> = layers.iter().collect();
-    stack.sort_by_key(|layer| (layer.attributes.band.number(), layer.attributes.z, layer.key));
-    let stack: Vec<_> = stack.into_iter().map(|layer| (layer, layer.shown())).collect();
-    let pixels = (0..height as i32).flat_map(|y| (0..width as i32).map(move |x| (x, y)));
-    let composed = pixels.map(|(x, y)| {
-        stack
-            .iter()
-            .filter_map(|(layer, shown)| layer.at(shown, contributions, x, y))
-            .fold(background, |below, s| over(s, below))
-    });
-    composed.map(|word| word & 0x00ff_ffff).collect()
 }
