@@ -29,31 +29,48 @@ fn transparency<L: Lanes>(words: L) -> L {
     words.alpha_in_halves().xor(words.like(EVEN))
 }
 
+/// Writes twice as many pixels as there are lanes.
+///
+/// # Safety
+/// They must be writable, and aligned as all of them together where they go past the cache.
+#[inline(always)]
+unsafe fn put<L: Lanes>((first, second): (L, L), to: *mut u32, is_past_cache: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if is_past_cache {
+            first.stream(to);
+            second.stream(to.add(L::COUNT));
+        } else {
+            first.store(to);
+            second.store(to.add(L::COUNT));
+        }
+    }
+}
+
 /// # Safety
 /// That of [`Fetch`](super::Fetch), and the processor must have what the lanes are made of.
 #[inline(always)]
 pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
-    from: *const u8,
-    to: *mut u32,
-    count: usize,
+    mut from: *const u8,
+    mut to: *mut u32,
+    mut count: usize,
     is_past_cache: bool,
 ) {
+    let pair = 2 * L::COUNT;
     // What passes the cache has to be aligned; never is what is not even aligned as words.
-    let mut index = if is_past_cache { to.align_offset(size_of::<L>()).min(count) } else { 0 };
-    // SAFETY: the caller's promise: `index` and what is read from there on end at `count`.
+    let start = if is_past_cache { to.align_offset(2 * size_of::<L>()).min(count) } else { 0 };
+    // SAFETY: the caller's promise: what has been gone on by was at most what was left of `count`.
     unsafe {
-        plain::fetch::<S>(from, to, index, false);
-        while index + L::COUNT + S::AHEAD <= count {
-            let words = S::lanes::<L>(from, index);
+        plain::fetch::<S>(from, to, start, false);
+        (from, to, count) = (from.add(start * S::BYTES), to.add(start), count - start);
+        while count >= pair + S::AHEAD {
             if is_past_cache {
-                L::prefetch(from.wrapping_add(index * S::BYTES + AHEAD));
-                words.stream(to.add(index));
-            } else {
-                words.store(to.add(index));
+                L::prefetch(from.wrapping_add(AHEAD));
             }
-            index += L::COUNT;
+            put(S::pair::<L>(from), to, is_past_cache);
+            (from, to, count) = (from.add(pair * S::BYTES), to.add(pair), count - pair);
         }
-        plain::fetch::<S>(from.wrapping_add(index * S::BYTES), to.add(index), count - index, false);
+        plain::fetch::<S>(from, to, count, false);
     }
 }
 
@@ -114,39 +131,45 @@ pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
 /// That of [`FetchPairs`](super::FetchPairs), and the processor must have what the lanes are made of.
 #[inline(always)]
 pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
-    planes: [*const u8; 2],
-    to: *mut u32,
-    count: usize,
+    mut planes: [*const u8; 2],
+    mut to: *mut u32,
+    mut count: usize,
     matrix: &Matrix,
     is_past_cache: bool,
 ) {
     let pair = 2 * L::COUNT;
     // Only from an even pixel on: where that is not aligned, nothing is.
-    let aligned = if is_past_cache { to.align_offset(size_of::<L>()) } else { 0 };
+    let aligned = if is_past_cache { to.align_offset(2 * size_of::<L>()) } else { 0 };
     let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
     let start = if is_past_cache { aligned } else { 0 };
-    let end = count - (count - start) % pair;
-    let planes_at = |index: usize| [0, 1].map(|plane| planes[plane].wrapping_add(index * P::BYTES[plane]));
-    // SAFETY: the caller's promise: from the even `start` on there are whole pairs of lanes up to the even `end`.
+    // SAFETY: the caller's promise: what has been gone on by was at most what was left of `count`, and an even number of
+    // pixels.
     unsafe {
         plain::fetch_pairs::<P>(planes, to, start, matrix, false);
-        for index in (start..end).step_by(pair) {
-            let (lumas, chromas) = P::lanes::<L>(planes, index);
-            let (first, second) = matrix.pixels(lumas, chromas);
-            let to = to.add(index);
+        planes = after::<P>(planes, start);
+        (to, count) = (to.add(start), count - start);
+        while count >= pair {
             if is_past_cache {
-                for plane in planes_at(index) {
-                    L::prefetch(plane.wrapping_add(AHEAD));
+                for (plane, bytes) in planes.into_iter().zip(P::BYTES) {
+                    if bytes > 0 {
+                        L::prefetch(plane.wrapping_add(AHEAD));
+                    }
                 }
-                first.stream(to);
-                second.stream(to.add(L::COUNT));
-            } else {
-                first.store(to);
-                second.store(to.add(L::COUNT));
             }
+            let (lumas, chromas) = P::lanes::<L>(planes);
+            put(matrix.pixels(lumas, chromas), to, is_past_cache);
+            planes = after::<P>(planes, pair);
+            (to, count) = (to.add(pair), count - pair);
         }
-        plain::fetch_pairs::<P>(planes_at(end), to.add(end), count - end, matrix, false);
+        plain::fetch_pairs::<P>(planes, to, count, matrix, false);
     }
+}
+
+/// The same planes an even number of pixels further.
+#[inline(always)]
+fn after<P: Pairs>([first, second]: [*const u8; 2], pixels: usize) -> [*const u8; 2] {
+    let [bytes, of_second] = P::BYTES;
+    [first.wrapping_add(pixels * bytes), second.wrapping_add(pixels * of_second)]
 }
 
 /// # Safety
