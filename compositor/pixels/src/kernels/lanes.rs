@@ -74,6 +74,8 @@ pub(super) trait Lanes: Copy {
     fn add_words(self, other: Self) -> Self;
     /// The products of halves of words, which have signs, both of a word summed.
     fn multiply_add_halves(self, other: Self) -> Self;
+    /// The products of bytes, which have no sign, and bytes of `other`, which have, both of a half summed.
+    fn multiply_add_bytes(self, other: Self) -> Self;
     /// The sums of halves of words.
     fn add_halves(self, other: Self) -> Self;
     /// The lower 16 bits of the products of halves of words.

@@ -131,37 +131,65 @@ pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
 /// That of [`FetchPairs`](super::FetchPairs), and the processor must have what the lanes are made of.
 #[inline(always)]
 pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
-    mut planes: [*const u8; 2],
-    mut to: *mut u32,
-    mut count: usize,
+    planes: [*const u8; 2],
+    to: *mut u32,
+    count: usize,
     matrix: &Matrix,
     is_past_cache: bool,
 ) {
-    let pair = 2 * L::COUNT;
     // Only from an even pixel on: where that is not aligned, nothing is.
     let aligned = if is_past_cache { to.align_offset(2 * size_of::<L>()) } else { 0 };
     let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
     let start = if is_past_cache { aligned } else { 0 };
-    // SAFETY: the caller's promise: what has been gone on by was at most what was left of `count`, and an even number of
-    // pixels.
+    // SAFETY: the caller's promise: `start` and `done` are even, and together at most `count`.
     unsafe {
         plain::fetch_pairs::<P>(planes, to, start, matrix, false);
-        planes = after::<P>(planes, start);
-        (to, count) = (to.add(start), count - start);
-        while count >= pair {
-            if is_past_cache {
-                for (plane, bytes) in planes.into_iter().zip(P::BYTES) {
-                    if bytes > 0 {
-                        L::prefetch(plane.wrapping_add(AHEAD));
-                    }
+        let (planes, to, count) = (after::<P>(planes, start), to.add(start), count - start);
+        let steps = count / (2 * L::COUNT);
+        if is_past_cache {
+            pairs::<L, P, true>(planes, to, steps, matrix);
+        } else {
+            pairs::<L, P, false>(planes, to, steps, matrix);
+        }
+        let done = steps * 2 * L::COUNT;
+        plain::fetch_pairs::<P>(after::<P>(planes, done), to.add(done), count - done, matrix, false);
+    }
+}
+
+/// The same of `steps` times twice as many pixels as there are lanes.
+///
+/// # Safety
+/// As [`fetch_pairs`]; what goes past the cache must be aligned as [`put`] says.
+#[inline(always)]
+unsafe fn pairs<L: Lanes, P: Pairs, const IS_PAST_CACHE: bool>(
+    mut planes: [*const u8; 2],
+    mut to: *mut u32,
+    steps: usize,
+    matrix: &Matrix,
+) {
+    if steps == 0 {
+        return;
+    }
+    let pair = 2 * L::COUNT;
+    // SAFETY: the caller's promise.
+    unsafe {
+        // What comes next is read before what is there is worked on, so that work need not wait for it.
+        let mut next = P::lanes::<L>(planes);
+        for left in (0..steps).rev() {
+            let (lumas, chromas) = next;
+            planes = after::<P>(planes, pair);
+            if left > 0 {
+                next = P::lanes::<L>(planes);
+            }
+            if IS_PAST_CACHE {
+                L::prefetch(planes[0].wrapping_add(AHEAD));
+                if P::BYTES[1] > 0 {
+                    L::prefetch(planes[1].wrapping_add(AHEAD));
                 }
             }
-            let (lumas, chromas) = P::lanes::<L>(planes);
-            put(matrix.pixels(lumas, chromas), to, is_past_cache);
-            planes = after::<P>(planes, pair);
-            (to, count) = (to.add(pair), count - pair);
+            put(matrix.pixels(lumas, chromas), to, IS_PAST_CACHE);
+            to = to.add(pair);
         }
-        plain::fetch_pairs::<P>(planes, to, count, matrix, false);
     }
 }
 

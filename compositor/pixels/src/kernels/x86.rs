@@ -207,6 +207,7 @@ lanes! {
         xor _mm_xor_si128
         add_words _mm_add_epi32
         multiply_add_halves _mm_madd_epi16
+        multiply_add_bytes _mm_maddubs_epi16
         add_halves _mm_add_epi16
         multiply_halves _mm_mullo_epi16
         multiply_halves_high _mm_mulhi_epu16
@@ -238,6 +239,7 @@ lanes! {
         xor _mm256_xor_si256
         add_words _mm256_add_epi32
         multiply_add_halves _mm256_madd_epi16
+        multiply_add_bytes _mm256_maddubs_epi16
         add_halves _mm256_add_epi16
         multiply_halves _mm256_mullo_epi16
         multiply_halves_high _mm256_mulhi_epu16

@@ -176,10 +176,8 @@ impl Pairs for Yuyv {
     unsafe fn lanes<L: Lanes>([words, _]: [*const u8; 2]) -> (L, L) {
         // SAFETY: the caller's promise.
         let halves = unsafe { L::load_halves(words) };
-        let bytes = halves.like(0x00ff_00ff << SCALED);
-        (
-            halves.shift_halves_left::<SCALED>().and(bytes),
-            halves.shift_halves_right::<{ 8 - SCALED }>().and(bytes),
-        )
+        // The lower byte of each half and the upper one: what a shift and a mask do, in one instruction.
+        let scaled = 0x0001_0001 << SCALED;
+        (halves.multiply_add_bytes(halves.like(scaled)), halves.multiply_add_bytes(halves.like(scaled << 8)))
     }
 }
