@@ -75,7 +75,7 @@ pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
 }
 
 /// # Safety
-/// That of [`Map`](super::Map), and the processor must have what the lanes are made of.
+/// That of [`Over`](super::Over), and the processor must have what the lanes are made of.
 #[inline(always)]
 pub(super) unsafe fn over<L: Lanes>(rows: Rows) {
     let pair = 2 * L::COUNT;
