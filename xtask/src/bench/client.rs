@@ -181,6 +181,7 @@ impl Client {
             | Scene::Convert
             | Scene::Copy
             | Scene::Stream
+            | Scene::Store
             | Scene::CopyOne
             | Scene::StreamOne => Err(TaskError::Expected("blitd's client copies nothing".into())),
             Scene::Batch => {

@@ -16,6 +16,8 @@ pub(super) enum Scene {
     Copy,
     /// The same by stores that pass the cache; of copies.c only.
     Stream,
+    /// Only what is written of such copies, by the same stores; of copies.c only.
+    Store,
     /// Copies of rows to one place; of copies.c only.
     CopyOne,
     /// The same by stores that pass the cache; of copies.c only.
@@ -37,12 +39,13 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 14] = [
+    const ALL: [(&str, Self); 15] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
         ("copy", Self::Copy),
         ("stream", Self::Stream),
+        ("store", Self::Store),
         ("copy-one", Self::CopyOne),
         ("stream-one", Self::StreamOne),
         ("over", Self::Over),

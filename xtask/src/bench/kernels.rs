@@ -6,7 +6,7 @@ use super::Bench;
 use super::command::{Command, Scene};
 use super::draws::microseconds;
 use super::report::Line;
-use super::scenes::{CONVERTED, OVERS, REPEATS, SCREEN, SEED};
+use super::scenes::{CONVERSION, CONVERTED, OVERS, REPEATS, SCREEN, SEED};
 use super::servers::build;
 use super::statistics::{Rounds, median};
 use super::worker::{Worker, tied};
@@ -52,20 +52,25 @@ pub(super) fn measure_conversions(bench: &mut Bench) -> Result<(), TaskError> {
         let bytes: u64 =
             (0..2).map(|plane| plane_bytes(format, plane)).sum::<u64>() + plane_bytes(Format::Xrgb8888, 0);
         let across = u32::try_from(bytes / 2 / 4 / u64::from(height)).unwrap_or(width);
-        let mut rounds = [Rounds::default(), Rounds::default()];
+        let mut rounds = [Rounds::default(), Rounds::default(), Rounds::default()];
+        let peers = [(Scene::Copy, across), (Scene::Stream, across), (Scene::Store, width)];
         for round in 0..=bench.rounds {
             let command = |scene, width| Command { scene, width, height, amount: bench.milliseconds };
             let ours = microseconds(&ours.ask(&command(Scene::Convert, width))?, 1);
-            for (scene, rounds) in [Scene::Copy, Scene::Stream].into_iter().zip(&mut rounds) {
-                let copied = microseconds(&copies.ask(&command(scene, across))?, 1);
+            for ((scene, width), rounds) in peers.into_iter().zip(&mut rounds) {
+                let theirs = microseconds(&copies.ask(&command(scene, width))?, 1);
                 if round > 0 {
-                    rounds.add(ours, copied);
+                    rounds.add(ours, theirs);
                 }
             }
         }
-        let [plain, streaming] = &rounds;
+        let [plain, streaming, stores] = &rounds;
         let best = if median(&plain.peer) <= median(&streaming.peer) { plain } else { streaming };
-        bench.result(Line::new(format!("convert {format} {width}x{height}: best copy"), best, "µs", None));
+        let mut result = |peer, rounds, goal| {
+            bench.result(Line::new(format!("convert {format} {width}x{height}: {peer}"), rounds, "µs", goal));
+        };
+        result("best copy", best, Some(CONVERSION));
+        result("stores alone", stores, None);
     }
     Ok(())
 }

@@ -41,6 +41,9 @@ pub(super) const REPEATS: u64 = 200_000;
 /// Where the pixels begin that are blended and converted: not 0.
 pub(super) const SEED: u32 = 0x1234_5678;
 
+/// Which part of the best copy's speed a conversion beyond the cache is to have.
+pub(super) const CONVERSION: f64 = 0.9;
+
 /// What is converted to XRGB8888, beside the best copy.
 pub(super) const CONVERTED: [Format; 8] = [
     Format::Argb8888,

@@ -20,13 +20,14 @@ pub(super) trait Lanes: Copy {
     /// They must be readable, and as [`splat`](Self::splat).
     unsafe fn load(from: *const u32) -> Self;
 
-    /// [`COUNT`](Self::COUNT) 16-bit values, each in a word of its own.
+    /// Twice [`COUNT`](Self::COUNT) 16-bit values, a half of a word each, in the order that [`interleaved`](Self::interleaved)
+    /// takes them in.
     ///
     /// # Safety
     /// As [`load`](Self::load).
     unsafe fn load_halves(from: *const u8) -> Self;
 
-    /// Twice [`COUNT`](Self::COUNT) bytes, each in a half of a word.
+    /// Twice [`COUNT`](Self::COUNT) bytes, each in a half of a word, in the same order.
     ///
     /// # Safety
     /// As [`load`](Self::load).
@@ -63,18 +64,18 @@ pub(super) trait Lanes: Copy {
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
-    /// Bits of each word to the left.
-    fn shift_left<const BITS: i32>(self) -> Self;
     /// Bits of each word to the right; zeros follow.
     fn shift_right<const BITS: i32>(self) -> Self;
+    /// Bits of each half of a word to the left.
+    fn shift_halves_left<const BITS: i32>(self) -> Self;
     /// Bits of each half of a word to the right; zeros follow.
     fn shift_halves_right<const BITS: i32>(self) -> Self;
-    /// Bits of each word to the right; the sign follows.
-    fn shift_right_signed<const BITS: i32>(self) -> Self;
     /// The sums of words.
     fn add_words(self, other: Self) -> Self;
     /// The products of halves of words, which have signs, both of a word summed.
     fn multiply_add_halves(self, other: Self) -> Self;
+    /// The products of bytes, which have no sign, and bytes of `other`, which have, both of a half summed.
+    fn multiply_add_bytes(self, other: Self) -> Self;
     /// The sums of halves of words.
     fn add_halves(self, other: Self) -> Self;
     /// The lower 16 bits of the products of halves of words.
@@ -88,10 +89,14 @@ pub(super) trait Lanes: Copy {
     /// The upper byte of each word, in both of its halves.
     fn alpha_in_halves(self) -> Self;
     fn swap_red_blue(self) -> Self;
-    /// Opaque pixels of channels that are words with signs, each cut to 0 to 255.
-    fn clamped(blue: Self, green: Self, red: Self) -> Self;
-    /// The first of these, the first of those, the second of these, and so on.
+    /// The upper half of each word, below that of `other`.
+    fn upper_halves(self, other: Self) -> Self;
+    /// Words of halves: the first of these below the first of those, and so on. What `load_halves` and `load_bytes` have
+    /// read first is in the first words, and all is in order.
     fn interleaved(self, other: Self) -> (Self, Self);
+    /// Opaque pixels of channels that are halves with signs, each cut to 0 to 255, in the order of
+    /// [`interleaved`](Self::interleaved).
+    fn clamped(blue: Self, green: Self, red: Self) -> (Self, Self);
     /// Whether all bytes are 0.
     fn is_zero(self) -> bool;
 }

@@ -29,36 +29,53 @@ fn transparency<L: Lanes>(words: L) -> L {
     words.alpha_in_halves().xor(words.like(EVEN))
 }
 
+/// Writes twice as many pixels as there are lanes.
+///
 /// # Safety
-/// That of [`Fetch`](super::Fetch), and the processor must have what the lanes are made of.
+/// They must be writable, and aligned as all of them together where they go past the cache.
 #[inline(always)]
-pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
-    from: *const u8,
-    to: *mut u32,
-    count: usize,
-    is_past_cache: bool,
-) {
-    // What passes the cache has to be aligned; never is what is not even aligned as words.
-    let mut index = if is_past_cache { to.align_offset(size_of::<L>()).min(count) } else { 0 };
-    // SAFETY: the caller's promise: `index` and what is read from there on end at `count`.
+unsafe fn put<L: Lanes>((first, second): (L, L), to: *mut u32, is_past_cache: bool) {
+    // SAFETY: the caller's promise.
     unsafe {
-        plain::fetch::<S>(from, to, index, false);
-        while index + L::COUNT + S::AHEAD <= count {
-            let words = S::lanes::<L>(from, index);
-            if is_past_cache {
-                L::prefetch(from.wrapping_add(index * S::BYTES + AHEAD));
-                words.stream(to.add(index));
-            } else {
-                words.store(to.add(index));
-            }
-            index += L::COUNT;
+        if is_past_cache {
+            first.stream(to);
+            second.stream(to.add(L::COUNT));
+        } else {
+            first.store(to);
+            second.store(to.add(L::COUNT));
         }
-        plain::fetch::<S>(from.wrapping_add(index * S::BYTES), to.add(index), count - index, false);
     }
 }
 
 /// # Safety
-/// That of [`Map`](super::Map), and the processor must have what the lanes are made of.
+/// That of [`Fetch`](super::Fetch), and the processor must have what the lanes are made of.
+#[inline(always)]
+pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
+    mut from: *const u8,
+    mut to: *mut u32,
+    mut count: usize,
+    is_past_cache: bool,
+) {
+    let pair = 2 * L::COUNT;
+    // What passes the cache has to be aligned; never is what is not even aligned as words.
+    let start = if is_past_cache { to.align_offset(2 * size_of::<L>()).min(count) } else { 0 };
+    // SAFETY: the caller's promise: what has been gone on by was at most what was left of `count`.
+    unsafe {
+        plain::fetch::<S>(from, to, start, false);
+        (from, to, count) = (from.add(start * S::BYTES), to.add(start), count - start);
+        while count >= pair + S::AHEAD {
+            if is_past_cache {
+                L::prefetch(from.wrapping_add(AHEAD));
+            }
+            put(S::pair::<L>(from), to, is_past_cache);
+            (from, to, count) = (from.add(pair * S::BYTES), to.add(pair), count - pair);
+        }
+        plain::fetch::<S>(from, to, count, false);
+    }
+}
+
+/// # Safety
+/// That of [`Over`](super::Over), and the processor must have what the lanes are made of.
 #[inline(always)]
 pub(super) unsafe fn over<L: Lanes>(rows: Rows) {
     let pair = 2 * L::COUNT;
@@ -120,33 +137,67 @@ pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
     matrix: &Matrix,
     is_past_cache: bool,
 ) {
-    let pair = 2 * L::COUNT;
     // Only from an even pixel on: where that is not aligned, nothing is.
-    let aligned = if is_past_cache { to.align_offset(size_of::<L>()) } else { 0 };
+    let aligned = if is_past_cache { to.align_offset(2 * size_of::<L>()) } else { 0 };
     let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
     let start = if is_past_cache { aligned } else { 0 };
-    let end = count - (count - start) % pair;
-    let planes_at = |index: usize| [0, 1].map(|plane| planes[plane].wrapping_add(index * P::BYTES[plane]));
-    // SAFETY: the caller's promise: from the even `start` on there are whole pairs of lanes up to the even `end`.
+    // SAFETY: the caller's promise: `start` and `done` are even, and together at most `count`.
     unsafe {
         plain::fetch_pairs::<P>(planes, to, start, matrix, false);
-        for index in (start..end).step_by(pair) {
-            let (lumas, chromas) = P::lanes::<L>(planes, index);
-            let (first, second) = matrix.pixels(lumas, chromas);
-            let to = to.add(index);
-            if is_past_cache {
-                for plane in planes_at(index) {
-                    L::prefetch(plane.wrapping_add(AHEAD));
-                }
-                first.stream(to);
-                second.stream(to.add(L::COUNT));
-            } else {
-                first.store(to);
-                second.store(to.add(L::COUNT));
-            }
+        let (planes, to, count) = (after::<P>(planes, start), to.add(start), count - start);
+        let steps = count / (2 * L::COUNT);
+        if is_past_cache {
+            pairs::<L, P, true>(planes, to, steps, matrix);
+        } else {
+            pairs::<L, P, false>(planes, to, steps, matrix);
         }
-        plain::fetch_pairs::<P>(planes_at(end), to.add(end), count - end, matrix, false);
+        let done = steps * 2 * L::COUNT;
+        plain::fetch_pairs::<P>(after::<P>(planes, done), to.add(done), count - done, matrix, false);
     }
+}
+
+/// The same of `steps` times twice as many pixels as there are lanes.
+///
+/// # Safety
+/// As [`fetch_pairs`]; what goes past the cache must be aligned as [`put`] says.
+#[inline(always)]
+unsafe fn pairs<L: Lanes, P: Pairs, const IS_PAST_CACHE: bool>(
+    mut planes: [*const u8; 2],
+    mut to: *mut u32,
+    steps: usize,
+    matrix: &Matrix,
+) {
+    if steps == 0 {
+        return;
+    }
+    let pair = 2 * L::COUNT;
+    // SAFETY: the caller's promise.
+    unsafe {
+        // What comes next is read before what is there is worked on, so that work need not wait for it.
+        let mut next = P::lanes::<L>(planes);
+        for left in (0..steps).rev() {
+            let (lumas, chromas) = next;
+            planes = after::<P>(planes, pair);
+            if left > 0 {
+                next = P::lanes::<L>(planes);
+            }
+            if IS_PAST_CACHE {
+                L::prefetch(planes[0].wrapping_add(AHEAD));
+                if P::BYTES[1] > 0 {
+                    L::prefetch(planes[1].wrapping_add(AHEAD));
+                }
+            }
+            put(matrix.pixels(lumas, chromas), to, IS_PAST_CACHE);
+            to = to.add(pair);
+        }
+    }
+}
+
+/// The same planes an even number of pixels further.
+#[inline(always)]
+fn after<P: Pairs>([first, second]: [*const u8; 2], pixels: usize) -> [*const u8; 2] {
+    let [bytes, of_second] = P::BYTES;
+    [first.wrapping_add(pixels * bytes), second.wrapping_add(pixels * of_second)]
 }
 
 /// # Safety

@@ -13,6 +13,9 @@ use crate::pixel::OPAQUE;
 /// How many bits of a factor are after its point: the largest, of blue in BT.709, still fits 16 bits.
 const FRACTION: i32 = 13;
 
+/// How many bits to the left samples are to be, so that the point is between the halves of a sum, and no shift is needed.
+const SCALED: i32 = 16 - FRACTION;
+
 /// Factors with [`FRACTION`] bits after the point, and for each channel what is added, a half for rounding included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix {
@@ -86,7 +89,8 @@ impl Matrix {
         OPAQUE | (red << 16) | (green << 8) | blue
     }
 
-    /// The same of pairs of pixels: in each word of `lumas` there are two Y, in each of `chromas` Cb and Cr, all in halves.
+    /// The same of pairs of pixels: in each word of `lumas` there are two Y, in each of `chromas` Cb and Cr, all in halves,
+    /// in the order of [`Lanes::interleaved`], and [`SCALED`].
     #[inline(always)]
     pub(super) fn pixels<L: Lanes>(&self, lumas: L, chromas: L) -> (L, L) {
         // Functions, since a closure that is called more than once may stay a function without the processor's features.
@@ -95,9 +99,7 @@ impl Matrix {
         let blue = part(chromas, [self.blue_of_cb, 0], self.blue);
         let left = lumas.multiply_add_halves(halves(lumas, [self.luma, 0]));
         let right = lumas.multiply_add_halves(halves(lumas, [0, self.luma]));
-        let left = L::clamped(channel(left, blue), channel(left, green), channel(left, red));
-        let right = L::clamped(channel(right, blue), channel(right, green), channel(right, red));
-        left.interleaved(right)
+        L::clamped(channel(left, right, blue), channel(left, right, green), channel(left, right, red))
     }
 }
 
@@ -110,12 +112,14 @@ fn halves<L: Lanes>(like: L, [low, high]: [i16; 2]) -> L {
 /// What Cb and Cr make of a channel, and what is added.
 #[inline(always)]
 fn part<L: Lanes>(chromas: L, factors: [i16; 2], more: i32) -> L {
-    chromas.multiply_add_halves(halves(chromas, factors)).add_words(chromas.like(more.cast_unsigned()))
+    let more = chromas.like((more << SCALED).cast_unsigned());
+    chromas.multiply_add_halves(halves(chromas, factors)).add_words(more)
 }
 
+/// Of the left pixels and the right ones in turns, as halves.
 #[inline(always)]
-fn channel<L: Lanes>(luma: L, part: L) -> L {
-    luma.add_words(part).shift_right_signed::<FRACTION>()
+fn channel<L: Lanes>(left: L, right: L, part: L) -> L {
+    left.add_words(part).upper_halves(right.add_words(part))
 }
 
 /// A row of pixels, pairs of which share their colour.
@@ -129,11 +133,11 @@ pub(super) trait Pairs {
     /// It must be readable in the planes, and whatever it shares with the other of its pair.
     unsafe fn pixel(planes: [*const u8; 2], index: usize) -> [u8; 3];
 
-    /// What [`Matrix::pixels`] takes, of as many pairs as there are lanes, from the pixel with this even index on.
+    /// What [`Matrix::pixels`] takes, of as many pairs as there are lanes, the first of which is at `planes`.
     ///
     /// # Safety
     /// They must be readable, and the processor must have what the lanes are made of.
-    unsafe fn lanes<L: Lanes>(planes: [*const u8; 2], index: usize) -> (L, L);
+    unsafe fn lanes<L: Lanes>(planes: [*const u8; 2]) -> (L, L);
 }
 
 pub(super) struct Nv12;
@@ -149,9 +153,10 @@ impl Pairs for Nv12 {
     }
 
     #[inline(always)]
-    unsafe fn lanes<L: Lanes>([lumas, chromas]: [*const u8; 2], index: usize) -> (L, L) {
+    unsafe fn lanes<L: Lanes>([lumas, chromas]: [*const u8; 2]) -> (L, L) {
         // SAFETY: the caller's promise.
-        unsafe { (L::load_bytes(lumas.add(index)), L::load_bytes(chromas.add(index))) }
+        let (lumas, chromas) = unsafe { (L::load_bytes(lumas), L::load_bytes(chromas)) };
+        (lumas.shift_halves_left::<SCALED>(), chromas.shift_halves_left::<SCALED>())
     }
 }
 
@@ -168,9 +173,11 @@ impl Pairs for Yuyv {
     }
 
     #[inline(always)]
-    unsafe fn lanes<L: Lanes>([words, _]: [*const u8; 2], index: usize) -> (L, L) {
+    unsafe fn lanes<L: Lanes>([words, _]: [*const u8; 2]) -> (L, L) {
         // SAFETY: the caller's promise.
-        let words = unsafe { L::load(words.add(index * 2).cast()) };
-        (words.and(words.like(0x00ff_00ff)), words.shift_halves_right::<8>())
+        let halves = unsafe { L::load_halves(words) };
+        // The lower byte of each half and the upper one: what a shift and a mask do, in one instruction.
+        let scaled = 0x0001_0001 << SCALED;
+        (halves.multiply_add_bytes(halves.like(scaled)), halves.multiply_add_bytes(halves.like(scaled << 8)))
     }
 }
