@@ -14,7 +14,7 @@ use blitd::scene::arrangement::Arrangement;
 use blitd::scene::crop::whole;
 use blitd::scene::{Attributes, Layer, NOBODY, Placed, Scene as Layers};
 use blitd::work::compositions::Compositions;
-use blitd::work::{SLICE, Step};
+use blitd::work::{SLICE_ALONE, Step};
 use blitd_client::Format;
 use blitd_client::protocol::image::Rectangle;
 use blitd_client::protocol::value::{Backend, Band, Name, Operator, Transform};
@@ -123,7 +123,7 @@ impl Stage {
         self.layers.snapshot(&self.arrangement.shown_on(OUTPUT))
     }
 
-    /// A frame, from the damage of all layers to the flip, in slices as where there are several clients.
+    /// A frame, from the damage of all layers to the flip, in slices as where there is one client.
     fn frame(&mut self) -> Result<(), TaskError> {
         let lost = |what: String| TaskError::Expected(format!("a frame of the benchmark is lost: {what}"));
         self.output.damage_whole();
@@ -131,7 +131,7 @@ impl Stage {
         let composing = compositions.into_iter().map(|composition| self.compositions.begin(composition));
         self.output.begin(composing.collect(), 0);
         while let Some(id) = self.output.composing().first().copied() {
-            match self.compositions.step(id, SLICE) {
+            match self.compositions.step(id, SLICE_ALONE) {
                 Some(Ok((Step::Unfinished, _))) => {}
                 Some(Ok((Step::Finished, bytes))) => self.output.composed_part(id, bytes),
                 Some(Err(error)) => return Err(lost(error.to_string())),
