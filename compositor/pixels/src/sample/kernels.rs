@@ -9,13 +9,31 @@ use super::words::Words;
 use super::x86;
 use crate::level::Level;
 
+/// Words to be written: of a slice, or of a picture that others may look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Out {
+    base: *mut u32,
+    length: usize,
+    is_past_cache: bool,
+}
+
+impl Out {
+    /// # Safety
+    /// So many words must be writable for as long as this is used.
+    pub(super) const unsafe fn new(base: *mut u32, length: usize, is_past_cache: bool) -> Self {
+        Self { base, length, is_past_cache }
+    }
+}
+
 /// The kernels of a level that the processor has. What a function reads and writes has as many pixels as its table, or as
 /// each other, and every pixel that a table names is inside the row: the methods see to both.
 #[derive(Debug)]
 pub(super) struct Kernels {
     across_linear: unsafe fn(row: Words<'_>, pairs: &[Pair], out: &mut [u16]),
     across_mean: unsafe fn(row: Words<'_>, spans: &[Span], out: &mut [u16]),
-    down_linear: unsafe fn(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]),
+    down_linear: unsafe fn(upper: &[u16], lower: &[u16], weight: u8, out: *mut u32, is_past_cache: bool),
+    down_first: unsafe fn(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]),
+    across_last: unsafe fn(row: &[u16], pairs: &[Pair], out: *mut u32, is_past_cache: bool),
     accumulate: unsafe fn(row: &[u16], weight: u32, sums: &mut [u32]),
     down_mean: unsafe fn(sums: &[u32], reciprocal: u32, out: &mut [u32]),
 }
@@ -24,6 +42,8 @@ static PLAIN: Kernels = Kernels {
     across_linear: plain::across_linear,
     across_mean: plain::across_mean,
     down_linear: plain::down_linear,
+    down_first: plain::down_first,
+    across_last: plain::across_last,
     accumulate: plain::accumulate,
     down_mean: plain::down_mean,
 };
@@ -33,6 +53,8 @@ static SSE41: Kernels = Kernels {
     across_linear: x86::across_linear_sse41,
     across_mean: x86::across_mean_sse41,
     down_linear: x86::down_linear_sse41,
+    down_first: x86::down_first_sse41,
+    across_last: x86::across_last_sse41,
     accumulate: x86::accumulate_sse41,
     down_mean: x86::down_mean_sse41,
 };
@@ -42,6 +64,8 @@ static AVX2: Kernels = Kernels {
     across_linear: x86::across_linear_avx2,
     across_mean: x86::across_mean_avx2,
     down_linear: x86::down_linear_avx2,
+    down_first: x86::down_first_avx2,
+    across_last: x86::across_last_avx2,
     accumulate: x86::accumulate_avx2,
     down_mean: x86::down_mean_avx2,
 };
@@ -81,11 +105,33 @@ impl Kernels {
     }
 
     /// Between two scaled rows, of which the lower one has `weight`, in 1/128, to whole pixels.
-    pub(super) fn down_linear(&self, upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]) {
-        let count = out.len().min(upper.len() / 4).min(lower.len() / 4);
+    pub(super) fn down_linear(&self, upper: &[u16], lower: &[u16], weight: u8, out: Out) {
+        let count = out.length.min(upper.len() / 4).min(lower.len() / 4);
         let (upper, lower) = (&upper[..count * 4], &lower[..count * 4]);
-        // SAFETY: the processor has the instructions.
-        unsafe { (self.down_linear)(upper, lower, weight, &mut out[..count]) };
+        // SAFETY: the processor has the instructions, and `out` has room for so many.
+        unsafe { (self.down_linear)(upper, lower, weight, out.base, out.is_past_cache) };
+    }
+
+    /// Between two rows, of which the lower one has `weight`, in 1/128, to a scaled one. Nothing where they are shorter.
+    pub(super) fn down_first(&self, upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
+        let count = out.len() / 4;
+        if upper.len() < count || lower.len() < count {
+            return;
+        }
+        // SAFETY: the processor has the instructions, and both rows have so many words.
+        unsafe { (self.down_first)(upper, lower, weight, &mut out[..count * 4]) };
+    }
+
+    /// Along a scaled row, between two neighbours each, to whole pixels. Nothing where the row is shorter than the
+    /// table's reach.
+    pub(super) fn across_last(&self, row: &[u16], taps: &Taps<Pair>, out: Out) {
+        if row.len() / 4 < taps.reach() {
+            return;
+        }
+        let count = taps.entries().len().min(out.length);
+        // SAFETY: the processor has the instructions. No index of the table, nor the one after it, is beyond its reach,
+        // and so none is beyond the row; `out` has room for so many.
+        unsafe { (self.across_last)(row, &taps.entries()[..count], out.base, out.is_past_cache) };
     }
 
     /// Adds a scaled row to sums of such rows.
