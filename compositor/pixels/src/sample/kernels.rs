@@ -9,6 +9,9 @@ use super::words::Words;
 use super::x86;
 use crate::level::Level;
 
+/// How many pixels are made at once of two rows: what is between them stays in a first-level cache.
+const CHUNK: usize = 256;
+
 /// Words to be written: of a slice, or of a picture that others may look at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Out {
@@ -33,7 +36,7 @@ pub(super) struct Kernels {
     across_mean: unsafe fn(row: Words<'_>, spans: &[Span], out: &mut [u16]),
     down_linear: unsafe fn(upper: &[u16], lower: &[u16], weight: u8, out: *mut u32, is_past_cache: bool),
     down_first: unsafe fn(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]),
-    across_last: unsafe fn(row: &[u16], pairs: &[Pair], out: *mut u32, is_past_cache: bool),
+    across_last: unsafe fn(row: &[u16], first: u32, pairs: &[Pair], out: *mut u32, is_past_cache: bool),
     accumulate: unsafe fn(row: &[u16], weight: u32, sums: &mut [u32]),
     down_mean: unsafe fn(sums: &[u32], reciprocal: u32, out: &mut [u32]),
 }
@@ -112,26 +115,38 @@ impl Kernels {
         unsafe { (self.down_linear)(upper, lower, weight, out.base, out.is_past_cache) };
     }
 
-    /// Between two rows, of which the lower one has `weight`, in 1/128, to a scaled one. Nothing where they are shorter.
-    pub(super) fn down_first(&self, upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-        let count = out.len() / 4;
-        if upper.len() < count || lower.len() < count {
-            return;
-        }
-        // SAFETY: the processor has the instructions, and both rows have so many words.
-        unsafe { (self.down_first)(upper, lower, weight, &mut out[..count * 4]) };
-    }
-
-    /// Along a scaled row, between two neighbours each, to whole pixels. Nothing where the row is shorter than the
-    /// table's reach.
-    pub(super) fn across_last(&self, row: &[u16], taps: &Taps<Pair>, out: Out) {
-        if row.len() / 4 < taps.reach() {
+    /// Between two rows, of which the lower one has `weight`, in 1/128, and then between two neighbours each, to whole
+    /// pixels. Nothing where a row is shorter than the table's reach. `line` is room for what is between.
+    pub(super) fn both_linear(
+        &self,
+        rows: [Words<'_>; 2],
+        weight: u8,
+        taps: &Taps<Pair>,
+        line: &mut Vec<u16>,
+        mut out: Out,
+    ) {
+        let [upper, lower] = rows;
+        if upper.len() < taps.reach() || lower.len() < taps.reach() {
             return;
         }
         let count = taps.entries().len().min(out.length);
-        // SAFETY: the processor has the instructions. No index of the table, nor the one after it, is beyond its reach,
-        // and so none is beyond the row; `out` has room for so many.
-        unsafe { (self.across_last)(row, &taps.entries()[..count], out.base, out.is_past_cache) };
+        for pairs in taps.entries()[..count].chunks(CHUNK) {
+            // Indices never fall.
+            let (Some(Pair { index: first, .. }), Some(last)) = (pairs.first(), pairs.last()) else { return };
+            let start = *first as usize;
+            let length = (last.index as usize + 2 - start) * 4;
+            if line.len() < length {
+                line.resize(length, 0);
+            }
+            // SAFETY: the processor has the instructions. No index of the table, nor the one after it, is beyond its reach,
+            // and so none is beyond the rows; `line` is as long as the pixels between the first and the last, and `out`
+            // has room for all chunks.
+            unsafe {
+                (self.down_first)(upper.from(start), lower.from(start), weight, &mut line[..length]);
+                (self.across_last)(line, *first, pairs, out.base, out.is_past_cache);
+                out.base = out.base.wrapping_add(pairs.len());
+            }
+        }
     }
 
     /// Adds a scaled row to sums of such rows.

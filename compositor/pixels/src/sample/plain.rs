@@ -79,14 +79,14 @@ pub(super) fn down_first(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &m
     }
 }
 
-/// Along a scaled row, between two neighbours each, to whole pixels.
+/// Along a scaled row that begins with pixel `first`, between two neighbours each, to whole pixels.
 ///
 /// # Safety
 /// As many words must be writable as there are pairs.
-pub(super) unsafe fn across_last(row: &[u16], pairs: &[Pair], out: *mut u32, _: bool) {
+pub(super) unsafe fn across_last(row: &[u16], first: u32, pairs: &[Pair], out: *mut u32, _: bool) {
     let row = row.as_chunks::<4>().0;
     for (place, pair) in pairs.iter().enumerate() {
-        let index = pair.index as usize;
+        let index = (pair.index - first) as usize;
         let [.., weight, _, _] = pair.weights.to_le_bytes();
         let (left, right) = (row[index], row[index + 1]);
         let channel = |channel: usize| whole(left[channel], right[channel], weight.into());

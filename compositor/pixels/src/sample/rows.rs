@@ -222,12 +222,13 @@ impl Scaling {
         if words_of(self.down.first()).is_none() {
             return false;
         }
-        let mut line = vec![0; taps.reach() * 4];
+        let mut line = Vec::new();
         for (row, (from, weight)) in rows.clone().zip(self.down.linear(rows)) {
             let below = if weight == 0 { from } else { from + 1 };
             let (Some(upper), Some(lower)) = (words_of(from), words_of(below)) else { continue };
-            kernels.down_first(upper, lower, weight, &mut line);
-            target.row(columns.start, row, words, |out| kernels.across_last(&line, taps, out));
+            target.row(columns.start, row, words, |out| {
+                kernels.both_linear([upper, lower], weight, taps, &mut line, out);
+            });
         }
         true
     }

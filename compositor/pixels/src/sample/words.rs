@@ -34,7 +34,6 @@ impl<'a> Words<'a> {
     }
 
     /// Those from this one on.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn from(self, index: usize) -> Self {
         let index = index.min(self.length);
         Self { base: self.base.wrapping_add(index), length: self.length - index, life: PhantomData }

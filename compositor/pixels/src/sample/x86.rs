@@ -253,20 +253,29 @@ unsafe fn store_avx2(first: __m256i, second: __m256i, out: *mut u32, is_past_cac
     }
 }
 
+/// Two rows and their weights in a form that is less than 128: all of the first one is half of it twice.
+fn halved<'a>(upper: Words<'a>, lower: Words<'a>, weight: u8) -> (Words<'a>, i16) {
+    let (lower, weight) = if weight == 0 { (upper, 64) } else { (lower, weight) };
+    let weight = i16::from(weight);
+    (lower, (128 - weight) | (weight << 8))
+}
+
 /// # Safety
 /// Both rows must have as many words as `out` has pixels.
 #[target_feature(enable = "ssse3,sse4.1")]
 pub(super) unsafe fn down_first_sse41(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-    let (there, here) = (_mm_set1_epi16(i16::from(weight)), _mm_set1_epi16(128 - i16::from(weight)));
-    let count = out.len() / 4;
-    let end = count - count % 2;
-    for index in (0..end).step_by(2) {
-        // SAFETY: the caller's promise: there are two pixels each, which become 16 bytes.
+    let (below, weights) = halved(upper, lower, weight);
+    let weights = _mm_set1_epi16(weights);
+    let end = out.len() / 16 * 4;
+    for index in (0..end).step_by(4) {
+        ahead(below, index as u32);
+        // SAFETY: the caller's promise: there are four pixels each, which become twice 16 bytes.
         unsafe {
-            let upper = _mm_cvtepu8_epi16(_mm_loadu_si64(upper.address(index).cast()));
-            let lower = _mm_cvtepu8_epi16(_mm_loadu_si64(lower.address(index).cast()));
-            let mixed = _mm_add_epi16(_mm_mullo_epi16(upper, here), _mm_mullo_epi16(lower, there));
-            _mm_storeu_si128(out.as_mut_ptr().add(index * 4).cast(), mixed);
+            let upper = _mm_loadu_si128(upper.address(index).cast());
+            let lower = _mm_loadu_si128(below.address(index).cast());
+            let out = out.as_mut_ptr().add(index * 4).cast::<__m128i>();
+            _mm_storeu_si128(out, _mm_maddubs_epi16(_mm_unpacklo_epi8(upper, lower), weights));
+            _mm_storeu_si128(out.add(1), _mm_maddubs_epi16(_mm_unpackhi_epi8(upper, lower), weights));
         }
     }
     plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
@@ -276,56 +285,77 @@ pub(super) unsafe fn down_first_sse41(upper: Words<'_>, lower: Words<'_>, weight
 /// Both rows must have as many words as `out` has pixels.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn down_first_avx2(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-    let (there, here) = (_mm256_set1_epi16(i16::from(weight)), _mm256_set1_epi16(128 - i16::from(weight)));
-    let count = out.len() / 4;
-    let end = count - count % 8;
+    let (below, weights) = halved(upper, lower, weight);
+    let weights = _mm256_set1_epi16(weights);
+    let end = out.len() / 32 * 8;
+    // Halves are interleaved for themselves, so that the middle quarters are exchanged.
+    let pixels = |row: Words<'_>, index: usize| {
+        // SAFETY: the caller's promise: up to `end` there are eight pixels each.
+        let pixels = unsafe { _mm256_loadu_si256(row.address(index).cast()) };
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(pixels)
+    };
     for index in (0..end).step_by(8) {
-        ahead(lower, index as u32);
-        for index in [index, index + 4] {
-            // SAFETY: the caller's promise: there are four pixels each, which become 32 bytes.
-            unsafe {
-                let upper = _mm256_cvtepu8_epi16(_mm_loadu_si128(upper.address(index).cast()));
-                let lower = _mm256_cvtepu8_epi16(_mm_loadu_si128(lower.address(index).cast()));
-                let mixed =
-                    _mm256_add_epi16(_mm256_mullo_epi16(upper, here), _mm256_mullo_epi16(lower, there));
-                _mm256_storeu_si256(out.as_mut_ptr().add(index * 4).cast(), mixed);
-            }
+        ahead(below, index as u32);
+        let (upper, lower) = (pixels(upper, index), pixels(below, index));
+        // SAFETY: eight pixels become twice 32 bytes.
+        unsafe {
+            let out = out.as_mut_ptr().add(index * 4).cast::<__m256i>();
+            _mm256_storeu_si256(out, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(upper, lower), weights));
+            _mm256_storeu_si256(
+                out.add(1),
+                _mm256_maddubs_epi16(_mm256_unpackhi_epi8(upper, lower), weights),
+            );
         }
     }
     plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
 }
 
 /// # Safety
-/// Every index of `pairs`, and the one after it, must be inside the row, and as many words writable.
+/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
+/// writable.
 #[target_feature(enable = "ssse3,sse4.1")]
-pub(super) unsafe fn across_last_sse41(row: &[u16], pairs: &[Pair], out: *mut u32, is_past_cache: bool) {
+pub(super) unsafe fn across_last_sse41(
+    row: &[u16],
+    first: u32,
+    pairs: &[Pair],
+    out: *mut u32,
+    is_past_cache: bool,
+) {
     let count = pairs.len();
     let (head, is_past_cache) = unaligned::<__m128i>(out, count, is_past_cache);
     let end = count - (count - head) % 4;
     // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, two entries of the table as well, and what is
     // streamed is aligned.
     unsafe {
-        let pixels = |pair: &Pair| _mm_loadu_si128(row.as_ptr().add(pair.index as usize * 4).cast());
+        let pixels =
+            |pair: &Pair| _mm_loadu_si128(row.as_ptr().add((pair.index - first) as usize * 4).cast());
         let two = |pairs: &[Pair]| {
             let (first, second) = (pixels(&pairs[0]), pixels(&pairs[1]));
             let negated = _mm_shuffle_epi8(_mm_loadu_si128(pairs.as_ptr().cast()), constant(NEGATED));
             let (left, right) = (_mm_unpacklo_epi64(first, second), _mm_unpackhi_epi64(first, second));
             whole_sse41(left, right, negated)
         };
-        plain::across_last(row, &pairs[..head], out, false);
+        plain::across_last(row, first, &pairs[..head], out, false);
         for (pairs, index) in pairs[head..].as_chunks::<4>().0.iter().zip((head..end).step_by(4)) {
             let packed = _mm_packus_epi16(two(&pairs[..2]), two(&pairs[2..]));
             let out = out.add(index).cast();
             if is_past_cache { _mm_stream_si128(out, packed) } else { _mm_storeu_si128(out, packed) }
         }
-        plain::across_last(row, &pairs[end..], out.add(end), false);
+        plain::across_last(row, first, &pairs[end..], out.add(end), false);
     }
 }
 
 /// # Safety
-/// Every index of `pairs`, and the one after it, must be inside the row, and as many words writable.
+/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
+/// writable.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn across_last_avx2(row: &[u16], pairs: &[Pair], out: *mut u32, is_past_cache: bool) {
+pub(super) unsafe fn across_last_avx2(
+    row: &[u16],
+    first: u32,
+    pairs: &[Pair],
+    out: *mut u32,
+    is_past_cache: bool,
+) {
     let count = pairs.len();
     let (head, is_past_cache) = unaligned::<__m256i>(out, count, is_past_cache);
     let end = count - (count - head) % 8;
@@ -333,9 +363,9 @@ pub(super) unsafe fn across_last_avx2(row: &[u16], pairs: &[Pair], out: *mut u32
     // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, four entries of the table 32, and what is
     // streamed is aligned.
     unsafe {
-        let pixels = |first: &Pair, second: &Pair| {
-            let at = |pair: &Pair| row.as_ptr().add(pair.index as usize * 4).cast::<__m128i>();
-            _mm256_loadu2_m128i(at(second), at(first))
+        let pixels = |low: &Pair, high: &Pair| {
+            let at = |pair: &Pair| row.as_ptr().add((pair.index - first) as usize * 4).cast::<__m128i>();
+            _mm256_loadu2_m128i(at(high), at(low))
         };
         let four = |pairs: &[Pair; 4]| {
             // The first and the third, and the second and the fourth.
@@ -343,12 +373,12 @@ pub(super) unsafe fn across_last_avx2(row: &[u16], pairs: &[Pair], out: *mut u32
             let negated = _mm256_shuffle_epi8(_mm256_loadu_si256(pairs.as_ptr().cast()), spread);
             whole_avx2(_mm256_unpacklo_epi64(odd, even), _mm256_unpackhi_epi64(odd, even), negated)
         };
-        plain::across_last(row, &pairs[..head], out, false);
+        plain::across_last(row, first, &pairs[..head], out, false);
         let fours = pairs[head..end].as_chunks::<4>().0.as_chunks::<2>().0;
         for ([first, second], index) in fours.iter().zip((head..end).step_by(8)) {
             store_avx2(four(first), four(second), out.add(index), is_past_cache);
         }
-        plain::across_last(row, &pairs[end..], out.add(end), false);
+        plain::across_last(row, first, &pairs[end..], out.add(end), false);
     }
 }
 
