@@ -321,14 +321,14 @@ pub(super) unsafe fn across_last_sse41(
     out: *mut u32,
     is_past_cache: bool,
 ) {
+    let start = row.as_ptr().wrapping_sub(first as usize * 4);
     let count = pairs.len();
     let (head, is_past_cache) = unaligned::<__m128i>(out, count, is_past_cache);
     let end = count - (count - head) % 4;
     // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, two entries of the table as well, and what is
     // streamed is aligned.
     unsafe {
-        let pixels =
-            |pair: &Pair| _mm_loadu_si128(row.as_ptr().add((pair.index - first) as usize * 4).cast());
+        let pixels = |pair: &Pair| _mm_loadu_si128(start.wrapping_add(pair.index as usize * 4).cast());
         let two = |pairs: &[Pair]| {
             let (first, second) = (pixels(&pairs[0]), pixels(&pairs[1]));
             let negated = _mm_shuffle_epi8(_mm_loadu_si128(pairs.as_ptr().cast()), constant(NEGATED));
@@ -356,6 +356,7 @@ pub(super) unsafe fn across_last_avx2(
     out: *mut u32,
     is_past_cache: bool,
 ) {
+    let start = row.as_ptr().wrapping_sub(first as usize * 4);
     let count = pairs.len();
     let (head, is_past_cache) = unaligned::<__m256i>(out, count, is_past_cache);
     let end = count - (count - head) % 8;
@@ -364,7 +365,7 @@ pub(super) unsafe fn across_last_avx2(
     // streamed is aligned.
     unsafe {
         let pixels = |low: &Pair, high: &Pair| {
-            let at = |pair: &Pair| row.as_ptr().add((pair.index - first) as usize * 4).cast::<__m128i>();
+            let at = |pair: &Pair| start.wrapping_add(pair.index as usize * 4).cast::<__m128i>();
             _mm256_loadu2_m128i(at(high), at(low))
         };
         let four = |pairs: &[Pair; 4]| {
