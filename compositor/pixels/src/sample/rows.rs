@@ -167,7 +167,7 @@ impl Scaling {
         if let Across::Linear(taps) = &across
             && self.down.shrinks()
             && !self.down.is_mean()
-            && self.mixed_down_first(kernels, source, taps, columns.clone(), rows.clone(), words, target)
+            && self.mixed_down_first(kernels, source, taps, (columns.clone(), rows.clone()), words, target)
         {
             return;
         }
@@ -213,8 +213,7 @@ impl Scaling {
         kernels: &Kernels,
         source: &Picture<'_>,
         taps: &Taps<Pair>,
-        columns: Range<u32>,
-        rows: Range<u32>,
+        (columns, rows): (Range<u32>, Range<u32>),
         words: &mut [u32],
         target: &mut impl Target,
     ) -> bool {
