@@ -10,7 +10,9 @@
 //! more than two source pixels come to one of the target, along either axis, bilinear takes the mean of all that it covers
 //! along that axis, each for as much of it as is covered: four would miss the others. At just two both are the same.
 //!
-//! Rows are fetched as words, where they are none, scaled along the row to four 16-bit numbers a pixel, and then mixed with the rows around.
+//! Rows are fetched as words, where they are none, scaled along the row to four 16-bit numbers a pixel, and then mixed with
+//! the rows around. Where a picture shrinks, to no less than half, two rows are mixed first, and then scaled along. No step but the last
+//! one rounds, so both ways come to the same.
 //! - `axis`: where pixels come from. `taps`: tables of that.
 //! - `kernels`: what is done with them, for each [`Level`].
 //! - `words`: rows of words, fetched or where they are. `rows`: from a picture to scaled rows.
