@@ -43,6 +43,12 @@ enum Task {
     /// Kernels that are measured.
     #[command(hide = true)]
     BenchPixels(bench::pixels::Arguments),
+    /// Scaling that is measured.
+    #[command(hide = true)]
+    BenchBilinear(bench::bilinear::Arguments),
+    /// Composing that is measured.
+    #[command(hide = true)]
+    BenchComposing,
     /// A start of blitd that is measured.
     #[command(hide = true)]
     BenchStart(bench::start::Arguments),
@@ -70,6 +76,8 @@ fn main() -> ExitCode {
         Task::BenchClient(arguments) => bench::client::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchEcho(arguments) => bench::echo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchPixels(arguments) => bench::pixels::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchBilinear(arguments) => bench::bilinear::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::BenchComposing => bench::composing::run().map(|()| ExitCode::SUCCESS),
         Task::BenchStart(arguments) => bench::start::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::BenchGuest(arguments) => bench::guest::run_in_guest(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Frames => vm::frames().map(|()| ExitCode::SUCCESS),

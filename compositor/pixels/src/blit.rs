@@ -59,6 +59,10 @@ impl Kernels {
                 // SAFETY: the rows are of words, inside both pictures.
                 rows.combine(self, source, target, |rows| unsafe { (self.over)(rows) });
             }
+            // SAFETY: as above.
+            (Operator::Over, _) if opacity < 255 && format == Format::Xrgb8888 => unsafe {
+                (self.over_opaque_with_opacity)(rows.rows(source, target), opacity);
+            },
             (Operator::Over, _) if opacity < 255 => rows.combine(self, source, target, |rows| {
                 // SAFETY: as above.
                 unsafe { (self.over_with_opacity)(rows, opacity) };

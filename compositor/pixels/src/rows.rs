@@ -87,12 +87,30 @@ impl Rows {
         unsafe { self.each(|source, target| past_cache(source, target, self.length, block)) };
     }
 
+    /// Asks for the beginning of a row while the one before it is read: it is in another page, where the processor does not
+    /// look by itself, and what is composed of many layers is rows of moderate length.
+    #[inline(always)]
+    fn ask_for(&self, row: *const u8) {
+        #[cfg(target_arch = "x86_64")]
+        for at in (0..self.length.min(BEGINNING)).step_by(BLOCK / 2) {
+            // SAFETY: every x86-64 has it, and nothing happens where there is no memory.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                    row.wrapping_add(at).cast(),
+                )
+            };
+        }
+    }
+
     /// # Safety
     /// As [`copy`](Self::copy), and `row` must touch nothing but the bytes that it is given.
     #[inline(always)]
     pub(crate) unsafe fn each(self, row: impl Fn(*const u8, *mut u8)) {
         let (mut source, mut target) = (self.source, self.target);
         for left in (0..self.count).rev() {
+            if left > 0 {
+                self.ask_for(source.wrapping_add(self.source_stride));
+            }
             row(source, target);
             if left > 0 {
                 // SAFETY: the caller's promise: there is one more row to go to.
@@ -104,6 +122,10 @@ impl Rows {
         }
     }
 }
+
+/// How much of the next row is asked for, in bytes.
+#[cfg(target_arch = "x86_64")]
+const BEGINNING: usize = 512;
 
 /// How much is read before it is written, in bytes: two lines of the cache.
 #[cfg(target_arch = "x86_64")]

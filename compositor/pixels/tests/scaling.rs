@@ -449,3 +449,48 @@ fn a_fine_pattern_becomes_its_mean() {
         }
     }
 }
+
+/// Wider than what is made at once of two rows, and onto every alignment: through the cache and past it.
+#[test]
+fn wide_pictures_are_the_plain_one_to_the_bit_wherever_they_are_written() {
+    let words: Vec<u32> =
+        (0..900 * 40).map(|pixel: u32| pixel.wrapping_mul(0x9e37_79b9) ^ (pixel >> 3)).collect();
+    for (format, to) in [Format::Xrgb8888, Format::Argb8888].into_iter().zip([(613, 27), (1201, 53)]) {
+        let source = Raw::new(900, 40, format, &words);
+        for destination in [to, (613, 53), (1201, 27), (899, 39)] {
+            for offset in [0, 3, 4, 20, 32] {
+                let (width, height) = destination;
+                let layout =
+                    Layout { width, height, stride: width as usize * 4 + 12, offset, format: TARGETS[0] };
+                let target = Raw { layout, bytes: vec![0x5a; offset + layout.stride * height as usize] };
+                let scaling = Scaling::new(
+                    FixedRectangle::from_pixels(0, 0, 900, 40),
+                    Rectangle::from_size(width, height),
+                    Transform::Identity,
+                    Filter::Bilinear,
+                )
+                .unwrap();
+                let drawn = |level, is_past_cache, parts: &[Rectangle]| {
+                    let mut target = target.clone();
+                    let picture = target.picture_mut();
+                    let mut picture = if is_past_cache { picture.past_cache() } else { picture };
+                    for part in parts {
+                        scaling.draw_at(level, &source.picture(), &mut picture, *part, Operator::Source, 255);
+                    }
+                    target.bytes
+                };
+                let columns = (0..width as i32).step_by(97);
+                let parts: Vec<_> = columns.map(|x| Rectangle::new(x, 0, 97, height).unwrap()).collect();
+                let plain = drawn(Level::Plain, false, &parts);
+                for level in Level::ALL.into_iter().filter(|level| level.is_there()) {
+                    for is_past_cache in [false, true] {
+                        assert!(
+                            drawn(level, is_past_cache, &[ALL]) == plain,
+                            "{level:?}, {format:?} to {width}x{height} at {offset}, past the cache: {is_past_cache}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -23,14 +23,15 @@ use crate::scene::area::Area;
 use crate::scene::crop::{unscaled, whole};
 use crate::scene::{Placed, Scene};
 
-/// The span's size in bytes: half of a first-level cache, so that what is blended into it is still there.
-pub(super) const SPAN: usize = 16 * 1024;
+/// The span's size in bytes: what second-level caches have room for, so that what is blended into it is still there. In one
+/// that fits a first-level cache, of some rows only, every step takes longer to begin with than it takes to do.
+pub(super) const SPAN: usize = 128 * 1024;
 
 /// The widest part of a row that is composed at once, in pixels.
-const SPAN_WIDTH: u32 = SPAN as u32 / 4 / 2;
+const SPAN_WIDTH: u32 = 2048;
 
 /// The same where the screen hangs on its side: tiles as wide as high, whose columns become whole runs.
-const TILE_WIDTH: u32 = 64;
+const TILE: u32 = 64;
 
 /// What composing anything counts for at the least, in bytes: planning takes time as well.
 pub(super) const LEAST_COST: u64 = 4096;
@@ -179,11 +180,11 @@ impl Composition {
             }
             return Ok((cost, rest));
         }
-        let widest = if is_turned { TILE_WIDTH } else { SPAN_WIDTH };
+        let (widest, highest) = if is_turned { (TILE, TILE) } else { (SPAN_WIDTH, SPAN as u32 / 4) };
         let mut below = part;
         while !below.is_empty() {
             let width = below.width().min(widest);
-            let (rows, after) = below.split_rows((SPAN / 4) as u32 / width);
+            let (rows, after) = below.split_rows((SPAN as u32 / 4 / width).min(highest));
             let mut left = rows.left();
             while left < rows.right() {
                 let right = left.saturating_add_unsigned(width).min(rows.right());
@@ -330,7 +331,7 @@ fn begin_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle;
 /// well, and short ones do not.
 fn tiles_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle; 2]) {
     let columns = u64::from(part.width()) * budget / whole.max(1);
-    let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(TILE_WIDTH);
+    let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(TILE);
     let middle = part.left().saturating_add_unsigned(columns).min(part.right());
     let head = Rectangle::from_edges(part.left(), part.top(), middle, part.bottom());
     let tail = Rectangle::from_edges(middle, part.top(), part.right(), part.bottom());

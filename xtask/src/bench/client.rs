@@ -179,6 +179,10 @@ impl Client {
             }),
             Scene::Over
             | Scene::Convert
+            | Scene::Bilinear
+            | Scene::Compose
+            | Scene::PassOfCopies
+            | Scene::PassOfBlends
             | Scene::Copy
             | Scene::Stream
             | Scene::Store

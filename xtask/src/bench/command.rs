@@ -26,6 +26,14 @@ pub(super) enum Scene {
     Over,
     /// Converts; of pixels.rs only.
     Convert,
+    /// Scales by bilinear; of bilinear.rs and pixman.c only.
+    Bilinear,
+    /// Composes frames; of composing.rs only.
+    Compose,
+    /// Copies what a frame shows of opaque layers; of composing.rs only.
+    PassOfCopies,
+    /// Blends what a frame shows of other layers; of composing.rs only.
+    PassOfBlends,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -39,7 +47,7 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 15] = [
+    const ALL: [(&str, Self); 19] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
@@ -50,6 +58,10 @@ impl Scene {
         ("stream-one", Self::StreamOne),
         ("over", Self::Over),
         ("convert", Self::Convert),
+        ("bilinear", Self::Bilinear),
+        ("compose", Self::Compose),
+        ("pass-of-copies", Self::PassOfCopies),
+        ("pass-of-blends", Self::PassOfBlends),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),

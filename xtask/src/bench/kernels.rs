@@ -1,5 +1,7 @@
 //! Kernels: blending beside libpixman, conversions beside the best copy of as many bytes, in turns on one CPU.
 
+use std::path::{Path, PathBuf};
+
 use blitd_client::Format;
 
 use super::Bench;
@@ -13,8 +15,8 @@ use super::worker::{Worker, tied};
 use crate::setup::{PIXMAN_HEADERS, ensure};
 use crate::tools::TaskError;
 
-/// What blending takes.
-pub(super) fn measure_over(bench: &mut Bench) -> Result<(), TaskError> {
+/// Builds the process of libpixman.
+pub(super) fn build_pixman(folder: &Path) -> Result<PathBuf, TaskError> {
     ensure(&PIXMAN_HEADERS)?;
     let options = [
         &format!("-DREPEATS={REPEATS}ull"),
@@ -22,7 +24,12 @@ pub(super) fn measure_over(bench: &mut Bench) -> Result<(), TaskError> {
         "-I/usr/include/pixman-1",
         "-lpixman-1",
     ];
-    let program = build(&bench.servers.folder, "pixman", &options)?;
+    build(folder, "pixman", &options)
+}
+
+/// What blending takes.
+pub(super) fn measure_over(bench: &mut Bench) -> Result<(), TaskError> {
+    let program = build_pixman(&bench.servers.folder)?;
     let mut ours = worker(bench, Format::Argb8888)?;
     let mut peer = start(bench, || Worker::start(&mut tied(&program)))?;
     for (width, height, goal) in OVERS {
@@ -86,7 +93,8 @@ fn worker(bench: &Bench, format: Format) -> Result<Worker, TaskError> {
     start(bench, || Worker::start(&mut command))
 }
 
-fn start(
+/// Starts a process where servers run.
+pub(super) fn start(
     bench: &Bench,
     start: impl FnOnce() -> Result<(Worker, String), TaskError>,
 ) -> Result<Worker, TaskError> {

@@ -3,8 +3,10 @@
 //! All is measured in one run, round by round in turns, with the same placement on CPUs. docs/performance.md tells how
 //! to read it.
 
+pub(crate) mod bilinear;
 pub(crate) mod client;
 mod command;
+pub(crate) mod composing;
 mod copies;
 mod crossing;
 mod draws;
@@ -31,7 +33,7 @@ use crate::tools::{TaskError, build_release, folder};
 use command::Answer;
 use placement::Cpus;
 use report::Line;
-use scenes::{COPIES, DRAWS, FLOODING, LEAST_FRAMES};
+use scenes::{BILINEARS, COPIES, DRAWS, FLOODING, LEAST_FRAMES};
 use servers::Servers;
 
 /// What to measure.
@@ -162,6 +164,14 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
     }
     if wanted("convert") {
         kernels::measure_conversions(bench)?;
+    }
+    for (from, to) in BILINEARS {
+        if wanted(&bilinear::name(from, to)) {
+            bilinear::measure(bench, from, to)?;
+        }
+    }
+    if wanted(&composing::name()) {
+        composing::measure(bench)?;
     }
     if wanted("start to first draw") {
         start::measure(bench)?;

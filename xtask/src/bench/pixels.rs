@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), TaskError> {
 }
 
 /// Memory of 4 KiB pages, all of them there.
-fn memory(length: usize) -> Result<MmapMut, TaskError> {
+pub(super) fn memory(length: usize) -> Result<MmapMut, TaskError> {
     let failed = |source| TaskError::Start { what: "memory of the benchmark".into(), source };
     let mut memory = MmapMut::map_anon(length).map_err(failed)?;
     memory.advise(Advice::NoHugePage).map_err(failed)?;
@@ -42,7 +42,7 @@ fn memory(length: usize) -> Result<MmapMut, TaskError> {
 }
 
 /// Pixels of every alpha; those of ARGB8888 premultiplied.
-fn paint(memory: &mut [u8], format: Format) {
+pub(super) fn paint(memory: &mut [u8], format: Format) {
     let mut random = SEED;
     for bytes in memory.chunks_mut(4) {
         random ^= random << 13;
@@ -60,7 +60,7 @@ fn paint(memory: &mut [u8], format: Format) {
 }
 
 /// A packed picture: its layout, where its colours are, and how many bytes it has.
-fn packed(format: Format, width: u32, height: u32) -> (Layout, Yuv, usize) {
+pub(super) fn packed(format: Format, width: u32, height: u32) -> (Layout, Yuv, usize) {
     let size = |plane| {
         let (row, rows) = format.plane_size(plane, width, height);
         (row as usize, row as usize * rows as usize)
@@ -131,6 +131,6 @@ fn target(memory: &mut MmapMut, width: u32, height: u32) -> Result<PictureMut<'_
     PictureMut::new(ViewMut::from_slice(memory), layout).ok_or_else(too_large)
 }
 
-fn too_large() -> TaskError {
+pub(super) fn too_large() -> TaskError {
     TaskError::Expected("a picture of the benchmark is not in its memory".into())
 }

@@ -35,6 +35,23 @@ pub(super) const COPIES: [(u32, u32); 2] = [(1920, 1080), (3840, 2160)];
 /// What is blended, and how many times as fast as by libpixman it is to be.
 pub(super) const OVERS: [(u32, u32, f64); 3] = [(64, 64, 2.0), (500, 500, 2.0), (3840, 2160, 1.3)];
 
+/// What is scaled by bilinear, from one size to another, and how many times as fast as by libpixman it is to be. None is
+/// made smaller than half: there libpixman misses pixels, and blitd takes the mean of all.
+pub(super) const BILINEARS: [((u32, u32), (u32, u32)); 4] = [
+    ((500, 500), (1000, 1000)),
+    ((640, 480), (1920, 1080)),
+    ((1920, 1080), (1280, 720)),
+    ((1920, 1080), (3840, 2160)),
+];
+pub(super) const BILINEAR: f64 = 2.0;
+
+/// A frame that is composed of layers that overlap, all of it damaged.
+pub(super) const FRAME: (u32, u32) = (1920, 1080);
+pub(super) const LAYERS: usize = 20;
+
+/// How long that may take, of what a pass over each visible pixel of each layer takes: at most 1.3 times as long.
+pub(super) const OF_PASSES: f64 = 1.0 / 1.3;
+
 /// How many pixels are blended between two looks at the clock, at the least: looking takes as long as some hundreds.
 pub(super) const REPEATS: u64 = 200_000;
 

@@ -71,6 +71,8 @@ pub struct Kernels {
     pub(crate) multiply: Multiply,
     pub(crate) over: Over,
     pub(crate) over_with_opacity: OverWithOpacity,
+    /// The same where the top byte of the words is anything, and they are opaque.
+    pub(crate) over_opaque_with_opacity: OverWithOpacity,
     /// A colour instead of the words that are there.
     pub(crate) fill: Colour,
     /// A colour over the words that are there.

@@ -19,6 +19,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     multiply,
     over,
     over_with_opacity,
+    over_opaque_with_opacity,
     fill,
     fill_over,
 };
@@ -91,6 +92,23 @@ unsafe fn over_with_opacity(rows: Rows, opacity: u8) {
     let count = rows.length / size_of::<u32>();
     // SAFETY: the caller's promise.
     unsafe { rows.each(|from, to| over_row_with_opacity(from.cast(), to.cast(), count, opacity)) };
+}
+
+/// # Safety
+/// That of [`combine`].
+#[inline(always)]
+pub(super) unsafe fn over_opaque_row(from: *const u32, to: *mut u32, count: usize, opacity: u8) {
+    let operate = |source, there| pixel::over(pixel::multiply(source | pixel::OPAQUE, opacity), there);
+    // SAFETY: the caller's promise.
+    unsafe { combine(from, to, count, operate) };
+}
+
+/// # Safety
+/// That of [`Over`](super::Over).
+unsafe fn over_opaque_with_opacity(rows: Rows, opacity: u8) {
+    let count = rows.length / size_of::<u32>();
+    // SAFETY: the caller's promise.
+    unsafe { rows.each(|from, to| over_opaque_row(from.cast(), to.cast(), count, opacity)) };
 }
 
 /// # Safety

@@ -4,6 +4,7 @@ use super::lanes::Lanes;
 use super::plain;
 use super::samples::Samples;
 use super::yuv::{Matrix, Pairs};
+use crate::pixel;
 use crate::rows::Rows;
 
 /// The two even bytes of a word, each in a half of it.
@@ -123,6 +124,28 @@ pub(super) unsafe fn over_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
                 }
             }
             plain::over_row_with_opacity(from.add(end), to.add(end), count - end, opacity);
+        });
+    }
+}
+
+/// # Safety
+/// As [`over`].
+#[inline(always)]
+pub(super) unsafe fn over_opaque_with_opacity<L: Lanes>(rows: Rows, opacity: u8) {
+    // SAFETY: as for `over`.
+    unsafe {
+        let opaque = L::splat(pixel::OPAQUE);
+        let factor = L::splat(u32::from(opacity) * 0x0001_0001);
+        let rest = L::splat(u32::from(255 - opacity) * 0x0001_0001);
+        rows.each(|from, to| {
+            let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
+            let count = rows.length / size_of::<u32>();
+            let end = count - count % L::COUNT;
+            for index in (0..end).step_by(L::COUNT) {
+                let (source, to) = (L::load(from.add(index)).or(opaque), to.add(index));
+                multiplied(source, factor).add_bytes(multiplied(L::load(to), rest)).store(to);
+            }
+            plain::over_opaque_row(from.add(end), to.add(end), count - end, opacity);
         });
     }
 }

@@ -282,6 +282,7 @@ macro_rules! table {
             multiply: multiply::<$lanes>(words: *mut u32, count: usize, opacity: u8);
             over: over::<$lanes>(rows: Rows);
             over_with_opacity: over_with_opacity::<$lanes>(rows: Rows, opacity: u8);
+            over_opaque_with_opacity: over_opaque_with_opacity::<$lanes>(rows: Rows, opacity: u8);
             fill: fill::<$lanes>(to: *mut u32, count: usize, colour: u32);
             fill_over: fill_over::<$lanes>(to: *mut u32, count: usize, colour: u32);
         }

@@ -85,6 +85,11 @@ impl Axis {
         self.length as u64 > 2 * self.size as u64 * ONE as u64
     }
 
+    /// Whether there are more source pixels than destination pixels.
+    pub(super) const fn shrinks(&self) -> bool {
+        self.length as u64 > self.size as u64 * ONE as u64
+    }
+
     /// At most how many source pixels come to a destination pixel's mean.
     pub(super) const fn widest(&self) -> u32 {
         (self.length as u64).div_ceil(self.size as u64 * ONE as u64) as u32 + 1

@@ -10,7 +10,9 @@
 //! more than two source pixels come to one of the target, along either axis, bilinear takes the mean of all that it covers
 //! along that axis, each for as much of it as is covered: four would miss the others. At just two both are the same.
 //!
-//! Rows are fetched as words, where they are none, scaled along the row to four 16-bit numbers a pixel, and then mixed with the rows around.
+//! Rows are fetched as words, where they are none, scaled along the row to four 16-bit numbers a pixel, and then mixed with
+//! the rows around. Where a picture shrinks, to no less than half, two rows are mixed first, and then scaled along. No step but the last
+//! one rounds, so both ways come to the same.
 //! - `axis`: where pixels come from. `taps`: tables of that.
 //! - `kernels`: what is done with them, for each [`Level`].
 //! - `words`: rows of words, fetched or where they are. `rows`: from a picture to scaled rows.
@@ -31,7 +33,9 @@ use blitd_protocol::request::FixedRectangle;
 use blitd_protocol::value::{Filter, Operator, Transform};
 
 use self::axis::Axis;
+use self::kernels::Out;
 use crate::blit;
+use crate::kernels::fence;
 use crate::level::Level;
 use crate::turn::{parts, turn, turned_size};
 use crate::view::{Layout, Picture, PictureMut, View, ViewMut};
@@ -198,28 +202,28 @@ impl Scaling {
         let format = if source.format().has_alpha() { Format::Argb8888 } else { Format::Xrgb8888 };
         if self.transform == Transform::Identity {
             let (columns, rows) = self.upright(visible);
-            self.rows(level, source, columns, rows, |column, row, words| {
-                // Both are inside the destination, whose edges fit an i32.
-                let x = self.destination.left().wrapping_add_unsigned(column);
-                let y = self.destination.top().wrapping_add_unsigned(row);
-                let part = Rectangle::new(x, y, words.len() as u32, 1).unwrap_or_default();
-                if let Some(row) = picture_of(words, words.len() as u32, format) {
-                    blit::draw(&row, (0, 0), target, part, operator, opacity);
-                }
-            });
+            let is_direct = operator == Operator::Source
+                && opacity == 255
+                && match target.format() {
+                    Format::Xrgb8888 => true,
+                    Format::Argb8888 => format.has_alpha(),
+                    _ => false,
+                };
+            let is_past_cache = target.is_past_cache();
+            let mut onto = Onto { scaling: self, target, format, operator, opacity, is_direct };
+            self.rows(level, source, columns, rows, &mut onto);
+            if is_direct && is_past_cache {
+                fence();
+            }
             return;
         }
         let mut upright = vec![0; (TILE * TILE) as usize];
         let mut turned = vec![0; (TILE * TILE) as usize];
         for tile in tiles(visible) {
             let (columns, rows) = self.upright(tile);
-            let (first, width) = (rows.start, columns.len());
-            self.rows(level, source, columns.clone(), rows.clone(), |column, row, words| {
-                let at = (row - first) as usize * width + (column - columns.start) as usize;
-                if let Some(there) = upright.get_mut(at..at + words.len()) {
-                    there.copy_from_slice(words);
-                }
-            });
+            let width = columns.len();
+            let mut tile_of = Tile { first: (columns.start, rows.start), width, words: &mut upright };
+            self.rows(level, source, columns, rows.clone(), &mut tile_of);
             let scaled = picture_of(&upright[..width * rows.len()], width as u32, format);
             let there = picture_in(&mut turned[..width * rows.len()], tile.width(), format);
             if let (Some(scaled), Some(mut there)) = (scaled, there) {
@@ -246,6 +250,66 @@ impl Scaling {
             _ => (rows, back(columns, height)),
         };
         (if reflects { back(columns, width) } else { columns }, rows)
+    }
+}
+
+/// Scaled rows drawn onto a picture, nothing turned.
+struct Onto<'a, 'b> {
+    scaling: &'a Scaling,
+    target: &'a mut PictureMut<'b>,
+    /// Of the words.
+    format: Format,
+    operator: Operator,
+    opacity: u8,
+    /// Whether the words are what the target's pixels become.
+    is_direct: bool,
+}
+
+impl Onto<'_, '_> {
+    fn position(&self, column: u32, row: u32) -> (i32, i32) {
+        // Both are inside the destination, whose edges fit an i32.
+        let destination = self.scaling.destination;
+        (destination.left().wrapping_add_unsigned(column), destination.top().wrapping_add_unsigned(row))
+    }
+}
+
+impl rows::Target for Onto<'_, '_> {
+    fn give(&mut self, column: u32, row: u32, words: &[u32]) {
+        let (x, y) = self.position(column, row);
+        let part = Rectangle::new(x, y, words.len() as u32, 1).unwrap_or_default();
+        if let Some(row) = picture_of(words, words.len() as u32, self.format) {
+            blit::draw(&row, (0, 0), self.target, part, self.operator, self.opacity);
+        }
+    }
+
+    fn place(&mut self, column: u32, row: u32, length: usize) -> Option<Out> {
+        let (x, y) = self.position(column, row);
+        let part = Rectangle::new(x, y, u32::try_from(length).ok()?, 1)?;
+        (self.is_direct && self.target.bounds().contains(part)).then(|| {
+            // SAFETY: the words are inside the target, which is borrowed for longer than they are written.
+            unsafe { Out::new(self.target.pixel(x, y).cast(), length, self.target.is_past_cache()) }
+        })
+    }
+}
+
+/// Scaled rows of a part of a picture, to be turned.
+struct Tile<'a> {
+    /// The column and the row of its first word.
+    first: (u32, u32),
+    width: usize,
+    words: &'a mut [u32],
+}
+
+impl rows::Target for Tile<'_> {
+    fn give(&mut self, column: u32, row: u32, words: &[u32]) {
+        let at = (row - self.first.1) as usize * self.width + (column - self.first.0) as usize;
+        if let Some(there) = self.words.get_mut(at..at + words.len()) {
+            there.copy_from_slice(words);
+        }
+    }
+
+    fn place(&mut self, _: u32, _: u32, _: usize) -> Option<Out> {
+        None
     }
 }
 

@@ -46,17 +46,52 @@ pub(super) fn across_mean(row: Words<'_>, spans: &[Span], out: &mut [u16]) {
     }
 }
 
+/// Two values of scaled rows, of which the second one has `weight`, in 1/128, to a whole one.
+#[inline(always)]
+fn whole(first: u16, second: u16, weight: u32) -> u8 {
+    let (first, second) = (i32::from(first), i32::from(second));
+    let mixed = first + (((second - first) * weight as i32 + ONE as i32 / 2) >> 7);
+    ((mixed + ONE as i32 / 2) >> 7) as u8
+}
+
 /// Between two scaled rows, of which the lower one has `weight`, in 1/128, to whole pixels.
-pub(super) fn down_linear(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]) {
+///
+/// # Safety
+/// As many words must be writable as both rows have pixels.
+pub(super) unsafe fn down_linear(upper: &[u16], lower: &[u16], weight: u8, out: *mut u32, _: bool) {
     let rows = upper.as_chunks::<4>().0.iter().zip(lower.as_chunks::<4>().0);
-    for (out, (upper, lower)) in out.iter_mut().zip(rows) {
-        let mut channels = [0; 4];
+    for (index, (upper, lower)) in rows.enumerate() {
+        let channel = |channel: usize| whole(upper[channel], lower[channel], weight.into());
+        // SAFETY: the caller's promise.
+        unsafe { out.add(index).write_unaligned(u32::from_le_bytes([0, 1, 2, 3].map(channel))) };
+    }
+}
+
+/// Between two rows, of which the lower one has `weight`, in 1/128, to a scaled one.
+pub(super) fn down_first(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
+    for (index, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let (upper, lower) = (upper.get(index).to_le_bytes(), lower.get(index).to_le_bytes());
+        let weight = u16::from(weight);
         for channel in 0..4 {
-            let (upper, lower) = (i32::from(upper[channel]), i32::from(lower[channel]));
-            let mixed = upper + (((lower - upper) * i32::from(weight) + ONE as i32 / 2) >> 7);
-            channels[channel] = ((mixed + ONE as i32 / 2) >> 7) as u8;
+            out[channel] =
+                u16::from(upper[channel]) * (ONE as u16 - weight) + u16::from(lower[channel]) * weight;
         }
-        *out = u32::from_le_bytes(channels);
+    }
+}
+
+/// Along a scaled row that begins with pixel `first`, between two neighbours each, to whole pixels.
+///
+/// # Safety
+/// As many words must be writable as there are pairs.
+pub(super) unsafe fn across_last(row: &[u16], first: u32, pairs: &[Pair], out: *mut u32, _: bool) {
+    let row = row.as_chunks::<4>().0;
+    for (place, pair) in pairs.iter().enumerate() {
+        let index = (pair.index - first) as usize;
+        let [.., weight, _, _] = pair.weights.to_le_bytes();
+        let (left, right) = (row[index], row[index + 1]);
+        let channel = |channel: usize| whole(left[channel], right[channel], weight.into());
+        // SAFETY: the caller's promise.
+        unsafe { out.add(place).write_unaligned(u32::from_le_bytes([0, 1, 2, 3].map(channel))) };
     }
 }
 

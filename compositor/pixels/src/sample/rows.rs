@@ -5,7 +5,7 @@ use std::ops::Range;
 use blitd_protocol::value::Filter;
 
 use super::axis::Span;
-use super::kernels::Kernels;
+use super::kernels::{Kernels, Out};
 use super::taps::{Pair, Taps};
 use super::words::Words;
 use super::{Scaling, plain};
@@ -80,6 +80,25 @@ fn fetch<T>(source: &Picture<'_>, taps: &Taps<T>, row: u32, out: &mut [u32]) {
     beyond.fill(inside.last().copied().unwrap_or_default());
 }
 
+/// What takes scaled rows.
+pub(super) trait Target {
+    /// Takes words that begin in this column and row.
+    fn give(&mut self, column: u32, row: u32, words: &[u32]);
+
+    /// Where so many words that begin there can be written at once, if they can.
+    fn place(&mut self, column: u32, row: u32, length: usize) -> Option<Out>;
+
+    /// Has words made at their place, or in `words`, which are then given.
+    fn row(&mut self, column: u32, row: u32, words: &mut [u32], make: impl FnOnce(Out)) {
+        if let Some(out) = self.place(column, row, words.len()) {
+            return make(out);
+        }
+        // SAFETY: the words of the slice, which nobody else uses meanwhile.
+        make(unsafe { Out::new(words.as_mut_ptr(), words.len(), false) });
+        self.give(column, row, words);
+    }
+}
+
 impl Scaling {
     /// Scales these columns and rows, and gives them away in pieces: the column and row where each begins, and its words.
     pub(super) fn rows(
@@ -88,7 +107,7 @@ impl Scaling {
         source: &Picture<'_>,
         columns: Range<u32>,
         rows: Range<u32>,
-        mut give: impl FnMut(u32, u32, &[u32]),
+        target: &mut impl Target,
     ) {
         let strip = (SOURCE_STRIP / self.across.widest()).clamp(1, STRIP);
         let mut first = columns.start;
@@ -96,9 +115,9 @@ impl Scaling {
             let strip = first..columns.end.min(first.saturating_add(strip));
             let mut words = vec![0; strip.len()];
             match self.filter {
-                Filter::Nearest => self.nearest(source, strip.clone(), rows.clone(), &mut words, &mut give),
+                Filter::Nearest => self.nearest(source, strip.clone(), rows.clone(), &mut words, target),
                 Filter::Bilinear => {
-                    self.mixed(level, source, strip.clone(), rows.clone(), &mut words, &mut give);
+                    self.mixed(level, source, strip.clone(), rows.clone(), &mut words, target);
                 }
             }
             first = strip.end;
@@ -111,7 +130,7 @@ impl Scaling {
         columns: Range<u32>,
         rows: Range<u32>,
         words: &mut [u32],
-        give: &mut impl FnMut(u32, u32, &[u32]),
+        target: &mut impl Target,
     ) {
         let taps = Taps::nearest(&self.across, columns.clone());
         let mut fetched = Vec::new();
@@ -126,7 +145,7 @@ impl Scaling {
                 }
                 last = Some(from);
             }
-            give(columns.start, row, words);
+            target.give(columns.start, row, words);
         }
     }
 
@@ -137,7 +156,7 @@ impl Scaling {
         columns: Range<u32>,
         rows: Range<u32>,
         words: &mut [u32],
-        give: &mut impl FnMut(u32, u32, &[u32]),
+        target: &mut impl Target,
     ) {
         let across = match self.across.is_mean() {
             true => Across::Mean(Taps::means(&self.across, columns.clone())),
@@ -145,6 +164,13 @@ impl Scaling {
         };
         let numbers = columns.len() * 4;
         let kernels = Kernels::of(level);
+        if let Across::Linear(taps) = &across
+            && self.down.shrinks()
+            && !self.down.is_mean()
+            && self.mixed_down_first(kernels, source, taps, (columns.clone(), rows.clone()), words, target)
+        {
+            return;
+        }
         let mut lines = Lines {
             kernels,
             source,
@@ -167,15 +193,42 @@ impl Scaling {
                     kernels.accumulate(&lines.lines[place], weight, &mut sums);
                 }
                 kernels.down_mean(&sums, span.reciprocal, words);
-                give(columns.start, row, words);
+                target.give(columns.start, row, words);
             }
             return;
         }
         for (row, (from, weight)) in rows.clone().zip(self.down.linear(rows)) {
             let upper = lines.ready(from, None);
             let lower = if weight == 0 { upper } else { lines.ready(from + 1, Some(from)) };
-            kernels.down_linear(&lines.lines[upper], &lines.lines[lower], weight, words);
-            give(columns.start, row, words);
+            target.row(columns.start, row, words, |out| {
+                kernels.down_linear(&lines.lines[upper], &lines.lines[lower], weight, out);
+            });
         }
+    }
+
+    /// Down first, and then along the rows: less to do where few rows of the target share rows of the source. As neither
+    /// rounds what it hands to the other, both come to the same. False where the source has no such words.
+    fn mixed_down_first(
+        &self,
+        kernels: &Kernels,
+        source: &Picture<'_>,
+        taps: &Taps<Pair>,
+        (columns, rows): (Range<u32>, Range<u32>),
+        words: &mut [u32],
+        target: &mut impl Target,
+    ) -> bool {
+        let words_of = |row| Words::of_row(source, taps.first(), row, taps.reach());
+        if words_of(self.down.first()).is_none() {
+            return false;
+        }
+        let mut line = Vec::new();
+        for (row, (from, weight)) in rows.clone().zip(self.down.linear(rows)) {
+            let below = if weight == 0 { from } else { from + 1 };
+            let (Some(upper), Some(lower)) = (words_of(from), words_of(below)) else { continue };
+            target.row(columns.start, row, words, |out| {
+                kernels.both_linear([upper, lower], weight, taps, &mut line, out);
+            });
+        }
+        true
     }
 }

@@ -19,7 +19,8 @@ pub(super) struct Taps<T> {
 pub(super) struct Pair {
     /// The first of them.
     pub(super) index: u32,
-    /// The weights of both, which add up to 128, as the bytes of a little-endian number.
+    /// The weights of both, which add up to 128, and that of the second one negated, as the bytes of a little-endian
+    /// number.
     pub(super) weights: u32,
 }
 
@@ -63,7 +64,8 @@ impl Taps<Pair> {
                     true => (index - 1, 1 << WEIGHT_BITS),
                     false => (index, u32::from(weight)),
                 };
-                Pair { index, weights: ((1 << WEIGHT_BITS) - weight) | (weight << 8) }
+                let negated = u32::from(0_u8.wrapping_sub(weight as u8));
+                Pair { index, weights: ((1 << WEIGHT_BITS) - weight) | (weight << 8) | (negated << 16) }
             })
             .collect();
         let first = entries.iter().map(|pair| pair.index).min().unwrap_or_default();

@@ -14,6 +14,9 @@ const NEIGHBOURS: [i8; 16] = [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 
 /// The two weights of each of two entries (every second 32 bits), four times for the four channels.
 const WEIGHTS: [i8; 16] = [4, 5, 4, 5, 4, 5, 4, 5, 12, 13, 12, 13, 12, 13, 12, 13];
 
+/// The negated second weight of each of two entries, as the upper bytes of four numbers each.
+const NEGATED: [i8; 16] = [-1, 6, -1, 6, -1, 6, -1, 6, -1, 14, -1, 14, -1, 14, -1, 14];
+
 /// Bytes of four pixels, channel by channel.
 const CHANNELS: [i8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
 
@@ -146,53 +149,238 @@ pub(super) unsafe fn across_mean_avx2(row: Words<'_>, spans: &[Span], out: &mut 
     unsafe { across_mean_sse41(row, spans, out) };
 }
 
-#[target_feature(enable = "ssse3,sse4.1")]
-pub(super) fn down_linear_sse41(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]) {
-    let (upper, upper_rest) = upper.as_chunks::<16>();
-    let (lower, lower_rest) = lower.as_chunks::<16>();
-    let (out, out_rest) = out.as_chunks_mut::<4>();
-    let weight_there = _mm_set1_epi16(i16::from(weight) << 8);
-    let half = _mm_set1_epi16(64);
-    let mix = |upper: __m128i, lower: __m128i| {
-        // What is multiplied is a 15-bit number with its sign: `(a * weight * 256 + 2^14) >> 15`.
-        let more = _mm_mulhrs_epi16(_mm_sub_epi16(lower, upper), weight_there);
-        _mm_srli_epi16::<7>(_mm_add_epi16(_mm_add_epi16(upper, more), half))
-    };
-    for (out, (upper, lower)) in out.iter_mut().zip(upper.iter().zip(lower)) {
-        let (upper, lower) = (upper.as_ptr().cast::<__m128i>(), lower.as_ptr().cast::<__m128i>());
-        // SAFETY: 16 numbers are 32 bytes, and four words 16.
-        unsafe {
-            let first = mix(_mm_loadu_si128(upper), _mm_loadu_si128(lower));
-            let second = mix(_mm_loadu_si128(upper.add(1)), _mm_loadu_si128(lower.add(1)));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_packus_epi16(first, second));
-        }
+/// How many words are before what is aligned, where they are to pass the cache and can: else none.
+fn unaligned<T>(out: *mut u32, count: usize, is_past_cache: bool) -> (usize, bool) {
+    match out.align_offset(size_of::<T>()) {
+        head if is_past_cache && head < count => (head, true),
+        _ => (0, false),
     }
-    plain::down_linear(upper_rest, lower_rest, weight, out_rest);
 }
 
+/// Two parts of scaled rows, the second one with a weight, to whole values. What is multiplied is a 15-bit number with its
+/// sign: `((first - second) * -weight * 256 + 2^14) >> 15`. So a weight of 128 fits as well.
+#[target_feature(enable = "ssse3,sse4.1")]
+#[inline]
+fn whole_sse41(first: __m128i, second: __m128i, negated: __m128i) -> __m128i {
+    let more = _mm_mulhrs_epi16(_mm_sub_epi16(first, second), negated);
+    _mm_srli_epi16::<7>(_mm_add_epi16(_mm_add_epi16(first, more), _mm_set1_epi16(64)))
+}
+
+/// As [`whole_sse41`].
 #[target_feature(enable = "avx2")]
-pub(super) fn down_linear_avx2(upper: &[u16], lower: &[u16], weight: u8, out: &mut [u32]) {
-    let (upper, upper_rest) = upper.as_chunks::<32>();
-    let (lower, lower_rest) = lower.as_chunks::<32>();
-    let (out, out_rest) = out.as_chunks_mut::<8>();
-    let weight_there = _mm256_set1_epi16(i16::from(weight) << 8);
-    let half = _mm256_set1_epi16(64);
-    let mix = |upper: __m256i, lower: __m256i| {
-        let more = _mm256_mulhrs_epi16(_mm256_sub_epi16(lower, upper), weight_there);
-        _mm256_srli_epi16::<7>(_mm256_add_epi16(_mm256_add_epi16(upper, more), half))
+#[inline]
+fn whole_avx2(first: __m256i, second: __m256i, negated: __m256i) -> __m256i {
+    let more = _mm256_mulhrs_epi16(_mm256_sub_epi16(first, second), negated);
+    _mm256_srli_epi16::<7>(_mm256_add_epi16(_mm256_add_epi16(first, more), _mm256_set1_epi16(64)))
+}
+
+/// # Safety
+/// As many words must be writable as both rows have pixels.
+#[target_feature(enable = "ssse3,sse4.1")]
+pub(super) unsafe fn down_linear_sse41(
+    upper: &[u16],
+    lower: &[u16],
+    weight: u8,
+    out: *mut u32,
+    is_past_cache: bool,
+) {
+    let count = upper.len() / 4;
+    let (head, is_past_cache) = unaligned::<__m128i>(out, count, is_past_cache);
+    let end = count - (count - head) % 4;
+    let negated = _mm_set1_epi16(-(i16::from(weight) << 8));
+    let part = |row: &[u16], at: usize| {
+        // SAFETY: up to `end` there are four pixels each, of 32 bytes.
+        unsafe { _mm_loadu_si128(row.as_ptr().add(at).cast()) }
     };
-    for (out, (upper, lower)) in out.iter_mut().zip(upper.iter().zip(lower)) {
-        let (upper, lower) = (upper.as_ptr().cast::<__m256i>(), lower.as_ptr().cast::<__m256i>());
-        // SAFETY: 32 numbers are 64 bytes, and eight words 32.
-        unsafe {
-            let first = mix(_mm256_loadu_si256(upper), _mm256_loadu_si256(lower));
-            let second = mix(_mm256_loadu_si256(upper.add(1)), _mm256_loadu_si256(lower.add(1)));
-            // Halves are packed for themselves, so that the middle quarters are exchanged.
-            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(first, second));
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), packed);
+    // SAFETY: the caller's promise; rows have four numbers a pixel, and what is streamed is aligned.
+    unsafe {
+        plain::down_linear(&upper[..head * 4], &lower[..head * 4], weight, out, false);
+        for index in (head..end).step_by(4) {
+            let whole = |at: usize| whole_sse41(part(upper, at), part(lower, at), negated);
+            let packed = _mm_packus_epi16(whole(index * 4), whole(index * 4 + 8));
+            let out = out.add(index).cast();
+            if is_past_cache { _mm_stream_si128(out, packed) } else { _mm_storeu_si128(out, packed) }
+        }
+        plain::down_linear(&upper[end * 4..], &lower[end * 4..], weight, out.add(end), false);
+    }
+}
+
+/// # Safety
+/// As many words must be writable as both rows have pixels.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn down_linear_avx2(
+    upper: &[u16],
+    lower: &[u16],
+    weight: u8,
+    out: *mut u32,
+    is_past_cache: bool,
+) {
+    let count = upper.len() / 4;
+    let (head, is_past_cache) = unaligned::<__m256i>(out, count, is_past_cache);
+    let end = count - (count - head) % 8;
+    let negated = _mm256_set1_epi16(-(i16::from(weight) << 8));
+    let part = |row: &[u16], at: usize| {
+        // SAFETY: up to `end` there are eight pixels each, of 64 bytes.
+        unsafe { _mm256_loadu_si256(row.as_ptr().add(at).cast()) }
+    };
+    // SAFETY: the caller's promise; rows have four numbers a pixel, and what is streamed is aligned.
+    unsafe {
+        plain::down_linear(&upper[..head * 4], &lower[..head * 4], weight, out, false);
+        for index in (head..end).step_by(8) {
+            let whole = |at: usize| whole_avx2(part(upper, at), part(lower, at), negated);
+            store_avx2(whole(index * 4), whole(index * 4 + 16), out.add(index), is_past_cache);
+        }
+        plain::down_linear(&upper[end * 4..], &lower[end * 4..], weight, out.add(end), false);
+    }
+}
+
+/// Writes eight pixels of 16-bit numbers.
+///
+/// # Safety
+/// They must be writable, and aligned where they are to pass the cache.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn store_avx2(first: __m256i, second: __m256i, out: *mut u32, is_past_cache: bool) {
+    // Halves are packed for themselves, so that the middle quarters are exchanged.
+    let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(first, second));
+    // SAFETY: the caller's promise.
+    unsafe {
+        if is_past_cache {
+            _mm256_stream_si256(out.cast(), packed);
+        } else {
+            _mm256_storeu_si256(out.cast(), packed);
         }
     }
-    plain::down_linear(upper_rest, lower_rest, weight, out_rest);
+}
+
+/// Two rows and their weights in a form that is less than 128: all of the first one is half of it twice.
+fn halved<'a>(upper: Words<'a>, lower: Words<'a>, weight: u8) -> (Words<'a>, i16) {
+    let (lower, weight) = if weight == 0 { (upper, 64) } else { (lower, weight) };
+    let weight = i16::from(weight);
+    (lower, (128 - weight) | (weight << 8))
+}
+
+/// # Safety
+/// Both rows must have as many words as `out` has pixels.
+#[target_feature(enable = "ssse3,sse4.1")]
+pub(super) unsafe fn down_first_sse41(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
+    let (below, weights) = halved(upper, lower, weight);
+    let weights = _mm_set1_epi16(weights);
+    let end = out.len() / 16 * 4;
+    for index in (0..end).step_by(4) {
+        ahead(below, index as u32);
+        // SAFETY: the caller's promise: there are four pixels each, which become twice 16 bytes.
+        unsafe {
+            let upper = _mm_loadu_si128(upper.address(index).cast());
+            let lower = _mm_loadu_si128(below.address(index).cast());
+            let out = out.as_mut_ptr().add(index * 4).cast::<__m128i>();
+            _mm_storeu_si128(out, _mm_maddubs_epi16(_mm_unpacklo_epi8(upper, lower), weights));
+            _mm_storeu_si128(out.add(1), _mm_maddubs_epi16(_mm_unpackhi_epi8(upper, lower), weights));
+        }
+    }
+    plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
+}
+
+/// # Safety
+/// Both rows must have as many words as `out` has pixels.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn down_first_avx2(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
+    let (below, weights) = halved(upper, lower, weight);
+    let weights = _mm256_set1_epi16(weights);
+    let end = out.len() / 32 * 8;
+    // Halves are interleaved for themselves, so that the middle quarters are exchanged.
+    let pixels = |row: Words<'_>, index: usize| {
+        // SAFETY: the caller's promise: up to `end` there are eight pixels each.
+        let pixels = unsafe { _mm256_loadu_si256(row.address(index).cast()) };
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(pixels)
+    };
+    for index in (0..end).step_by(8) {
+        ahead(below, index as u32);
+        let (upper, lower) = (pixels(upper, index), pixels(below, index));
+        // SAFETY: eight pixels become twice 32 bytes.
+        unsafe {
+            let out = out.as_mut_ptr().add(index * 4).cast::<__m256i>();
+            _mm256_storeu_si256(out, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(upper, lower), weights));
+            _mm256_storeu_si256(
+                out.add(1),
+                _mm256_maddubs_epi16(_mm256_unpackhi_epi8(upper, lower), weights),
+            );
+        }
+    }
+    plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
+}
+
+/// # Safety
+/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
+/// writable.
+#[target_feature(enable = "ssse3,sse4.1")]
+pub(super) unsafe fn across_last_sse41(
+    row: &[u16],
+    first: u32,
+    pairs: &[Pair],
+    out: *mut u32,
+    is_past_cache: bool,
+) {
+    let start = row.as_ptr().wrapping_sub(first as usize * 4);
+    let count = pairs.len();
+    let (head, is_past_cache) = unaligned::<__m128i>(out, count, is_past_cache);
+    let end = count - (count - head) % 4;
+    // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, two entries of the table as well, and what is
+    // streamed is aligned.
+    unsafe {
+        let pixels = |pair: &Pair| _mm_loadu_si128(start.wrapping_add(pair.index as usize * 4).cast());
+        let two = |pairs: &[Pair]| {
+            let (first, second) = (pixels(&pairs[0]), pixels(&pairs[1]));
+            let negated = _mm_shuffle_epi8(_mm_loadu_si128(pairs.as_ptr().cast()), constant(NEGATED));
+            let (left, right) = (_mm_unpacklo_epi64(first, second), _mm_unpackhi_epi64(first, second));
+            whole_sse41(left, right, negated)
+        };
+        plain::across_last(row, first, &pairs[..head], out, false);
+        for (pairs, index) in pairs[head..].as_chunks::<4>().0.iter().zip((head..end).step_by(4)) {
+            let packed = _mm_packus_epi16(two(&pairs[..2]), two(&pairs[2..]));
+            let out = out.add(index).cast();
+            if is_past_cache { _mm_stream_si128(out, packed) } else { _mm_storeu_si128(out, packed) }
+        }
+        plain::across_last(row, first, &pairs[end..], out.add(end), false);
+    }
+}
+
+/// # Safety
+/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
+/// writable.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn across_last_avx2(
+    row: &[u16],
+    first: u32,
+    pairs: &[Pair],
+    out: *mut u32,
+    is_past_cache: bool,
+) {
+    let start = row.as_ptr().wrapping_sub(first as usize * 4);
+    let count = pairs.len();
+    let (head, is_past_cache) = unaligned::<__m256i>(out, count, is_past_cache);
+    let end = count - (count - head) % 8;
+    let spread = _mm256_broadcastsi128_si256(constant(NEGATED));
+    // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, four entries of the table 32, and what is
+    // streamed is aligned.
+    unsafe {
+        let pixels = |low: &Pair, high: &Pair| {
+            let at = |pair: &Pair| start.wrapping_add(pair.index as usize * 4).cast::<__m128i>();
+            _mm256_loadu2_m128i(at(high), at(low))
+        };
+        let four = |pairs: &[Pair; 4]| {
+            // The first and the third, and the second and the fourth.
+            let (odd, even) = (pixels(&pairs[0], &pairs[2]), pixels(&pairs[1], &pairs[3]));
+            let negated = _mm256_shuffle_epi8(_mm256_loadu_si256(pairs.as_ptr().cast()), spread);
+            whole_avx2(_mm256_unpacklo_epi64(odd, even), _mm256_unpackhi_epi64(odd, even), negated)
+        };
+        plain::across_last(row, first, &pairs[..head], out, false);
+        let fours = pairs[head..end].as_chunks::<4>().0.as_chunks::<2>().0;
+        for ([first, second], index) in fours.iter().zip((head..end).step_by(8)) {
+            store_avx2(four(first), four(second), out.add(index), is_past_cache);
+        }
+        plain::across_last(row, first, &pairs[end..], out.add(end), false);
+    }
 }
 
 // The compiler makes of these loops what they should be, once it may use the instructions.
