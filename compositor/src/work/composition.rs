@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use blitd_pixels::blit::{convert, draw, fill};
+use blitd_pixels::blit::{ROW_COST, convert, draw, fill};
 use blitd_pixels::turn::{turn, turned};
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
@@ -298,13 +298,15 @@ impl Composition {
 
     /// Bytes that the steps write, each as often as what it takes is worth.
     fn cost_of(&self, steps: &[Blit]) -> u64 {
+        let rows = |pixels: Rectangle| pixels.pixels() * 4 + u64::from(pixels.height()) * ROW_COST;
         let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
             Some(placed) if unscaled(placed.crop, placed.place).is_none() => {
-                scaling(placed.crop, placed.place).map_or(4, |scaling| scaling.cost())
+                let scaling = scaling(placed.crop, placed.place);
+                scaling.map_or_else(|| rows(step.pixels), |scaling| scaling.cost_of(step.pixels))
             }
-            _ => 4,
+            _ => rows(step.pixels),
         };
-        steps.iter().map(|step| step.pixels.pixels() * price(step)).sum()
+        steps.iter().map(price).sum()
     }
 
     fn is_opaque(&self, index: usize) -> bool {
