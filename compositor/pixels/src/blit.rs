@@ -14,6 +14,9 @@ use crate::view::{Picture, PictureMut};
 /// How many words are made before they go on: 4 KiB, which the first cache holds beside what is read and written.
 const SCRATCH: usize = 1024;
 
+/// How many bytes of a copy a row takes as long as besides its pixels: its memory has to be found, often in a page of its own.
+pub const ROW_COST: u64 = 128;
+
 /// Draws the part of `source` that begins at `from` into the rectangle `to` of `target`.
 ///
 /// `opacity` scales the source pixel first. A target without alpha counts as opaque, and the top byte of its

@@ -84,6 +84,8 @@ impl Lead {
         follow(&mut self.rate, rate, share, of * DESCENT);
         let of = if rate < self.best_rate { of } else { of * DESCENT };
         approach(&mut self.best_rate, rate, share, of);
+        // What is hoped for chooses the vblank: more than what is expected would have frames wait for a later one.
+        self.best_rate = self.best_rate.min(self.rate);
         follow(&mut self.commit, commit, 1, DESCENT);
     }
 
@@ -148,6 +150,10 @@ mod tests {
         let first = lead.needed(LARGE);
         lead.measured(LARGE, 1_000_000_000, 1_000_000_000);
         assert!(lead.needed(LARGE) <= first + first / 4 + 100);
+        assert!(
+            lead.hoped(LARGE) <= lead.needed(LARGE),
+            "what is hoped for is no more than what is expected"
+        );
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub fn unscaled(crop: FixedRectangle, place: Rectangle) -> Option<(i32, i32)> {
 /// The pixels of `place` that change with those of the picture in `part`, and maybe some more.
 pub fn touched(crop: FixedRectangle, place: Rectangle, part: Rectangle) -> Option<Rectangle> {
     if let Some((left, top)) = unscaled(crop, place) {
-        return part.translated(place.left() - left, place.top() - top)?.intersection(place);
+        // Where a layer is far away, only what is inside of it can be counted.
+        let shown = Rectangle::new(left, top, place.width(), place.height())?.intersection(part)?;
+        return shown.translated(-left, -top)?.translated(place.left(), place.top());
     }
     let (left, right) = along((part.left(), part.right()), (crop.x, crop.width), place.width());
     let (top, bottom) = along((part.top(), part.bottom()), (crop.y, crop.height), place.height());
@@ -75,6 +77,10 @@ mod tests {
         // The picture's pixel (3, 4) is the place's first.
         assert_eq!(touched(crop, place, rectangle(0, 0, 5, 5)), Some(rectangle(-7, 9, 2, 1)));
         assert_eq!(touched(crop, place, rectangle(0, 0, 3, 50)), None);
+        let far = Rectangle::from_edges(i32::MIN, i32::MAX - 20, i32::MIN + 10, i32::MAX);
+        assert_eq!(touched(crop, far, rectangle(0, 0, 40, 40)), Some(far));
+        let first = Rectangle::from_edges(far.left(), far.top(), far.left() + 2, far.top() + 1);
+        assert_eq!(touched(crop, far, rectangle(0, 0, 5, 5)), Some(first));
     }
 
     /// A side of the crop, in a picture of 40 pixels, and how many pixels show it.

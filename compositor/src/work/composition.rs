@@ -6,16 +6,16 @@
 
 use std::rc::Rc;
 
-use blitd_pixels::blit::{convert, draw, fill};
+use blitd_pixels::blit::{ROW_COST, convert, draw, fill};
 use blitd_pixels::turn::{turn, turned};
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::request::Capture;
 use blitd_protocol::value::{Operator, Transform};
 
-use super::WorkError;
 use super::operation::{Ids, outside, rectangle};
 use super::scaled::scaling;
+use super::{SLICE, WorkError};
 use crate::frame::{Blit, plan};
 use crate::memory::region::{Region, RegionError};
 use crate::memory::storage::Storage;
@@ -39,8 +39,11 @@ pub(super) const LEAST_COST: u64 = 4096;
 /// How many bytes of blits a byte that is turned takes as long as: it is moved pixel by pixel.
 const TURN_COST: u64 = 2;
 
-/// The shortest piece of a row that is worth a plan, in pixels.
+/// The shortest piece of a row that is worth a plan, in pixels, where these do not cost too much.
 pub(super) const LEAST_COLUMNS: u32 = 64;
+
+/// What is composed at once however little is left of a slice, in bytes of it.
+const LEAST_BUDGET: u64 = SLICE / 16;
 
 #[derive(Debug)]
 enum Target {
@@ -146,25 +149,35 @@ impl Composition {
         parts.map(|part| self.cost_of(&plan(&self.snapshot, *part)) + self.besides(*part)).sum()
     }
 
-    /// Composes the beginning of `part`: what costs about `budget` bytes of blits, or at least some pixels. Says what
-    /// it has cost, and what is left of the part.
+    /// Composes the beginning of `part`: what costs about `budget` bytes of blits, twice that at the most, or at least some
+    /// pixels. Says what it has cost, and what is left of the part, the next last.
     ///
     /// # Errors
     /// The memory that it wrote into went away.
     pub(super) fn compose(
         &mut self,
-        part: Rectangle,
+        mut part: Rectangle,
         budget: u64,
         span: &mut [u8],
-    ) -> Result<(u64, [Rectangle; 2]), RegionError> {
+    ) -> Result<(u64, Vec<Rectangle>), RegionError> {
         let mut steps = plan(&self.snapshot, part);
-        let whole = self.cost_of(&steps) + self.besides(part);
-        let (part, rest) =
-            if self.is_turned() { tiles_of(part, budget, whole) } else { begin_of(part, budget, whole) };
-        if !rest.iter().all(|rest| rest.is_empty()) {
+        let mut cost = self.cost_of(&steps) + self.besides(part);
+        let (mut most, mut rest) = (budget, Vec::new());
+        // What is cut off is as much as fits where all pixels cost the same. Where they do not, all that is expensive may
+        // be in it, and it is cut again.
+        while cost > most {
+            let (head, below, tail) =
+                if self.is_turned() { tiles_of(part, budget, cost) } else { begin_of(part, budget, cost) };
+            if head == part {
+                break;
+            }
+            part = head;
+            rest.extend([below, tail].into_iter().filter(|rest| !rest.is_empty()));
             steps = clipped(&steps, part);
+            cost = self.cost_of(&steps) + self.besides(part);
+            most = 2 * budget.max(LEAST_BUDGET);
         }
-        let cost = (self.cost_of(&steps) + self.besides(part)).max(LEAST_COST);
+        let cost = cost.max(LEAST_COST);
         self.bytes += part.pixels() * 4;
         if let Target::Screen { storage, .. } = &self.target {
             storage.written(part.pixels() * 4);
@@ -286,13 +299,15 @@ impl Composition {
 
     /// Bytes that the steps write, each as often as what it takes is worth.
     fn cost_of(&self, steps: &[Blit]) -> u64 {
+        let rows = |pixels: Rectangle| pixels.pixels() * 4 + u64::from(pixels.height()) * ROW_COST;
         let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
             Some(placed) if unscaled(placed.crop, placed.place).is_none() => {
-                scaling(placed.crop, placed.place).map_or(4, |scaling| scaling.cost())
+                let scaling = scaling(placed.crop, placed.place);
+                scaling.map_or_else(|| rows(step.pixels), |scaling| scaling.cost_of(step.pixels))
             }
-            _ => 4,
+            _ => rows(step.pixels),
         };
-        steps.iter().map(|step| step.pixels.pixels() * price(step)).sum()
+        steps.iter().map(price).sum()
     }
 
     fn is_opaque(&self, index: usize) -> bool {
@@ -306,38 +321,43 @@ fn clipped(steps: &[Blit], part: Rectangle) -> Vec<Blit> {
     steps.iter().filter_map(clip).collect()
 }
 
-/// As many rows of a part as fit the budget, where all of it costs `whole`; where not even one does, some of that one.
-/// And what is left.
-fn begin_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle; 2]) {
+/// As many rows of a part as fit the budget, where all of it costs `whole`, and as each pixel costs the same; where not even
+/// one row does, some of that one. And what is left: rows below, and of the same rows what is to the right.
+fn begin_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, Rectangle, Rectangle) {
     if whole <= budget {
-        return (part, [Rectangle::default(); 2]);
+        return (part, Rectangle::default(), Rectangle::default());
     }
     let share = |side: u32| u32::try_from(u64::from(side) * budget / whole.max(1)).unwrap_or(u32::MAX);
     let rows = share(part.height());
     let (rows, below) = part.split_rows(rows.max(1));
     let row_cost = whole / u64::from(part.height());
     if rows.height() > 1 || row_cost <= budget {
-        return (rows, [below, Rectangle::default()]);
+        return (rows, below, Rectangle::default());
     }
-    let columns = u64::from(rows.width()) * budget / row_cost.max(1);
-    let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(LEAST_COLUMNS);
-    let middle = rows.left().saturating_add_unsigned(columns).min(rows.right());
-    let head = Rectangle::from_edges(rows.left(), rows.top(), middle, rows.bottom());
-    let tail = Rectangle::from_edges(middle, rows.top(), rows.right(), rows.bottom());
-    (head, [below, tail])
+    let some = |budget: u64| u64::from(rows.width()) * budget / row_cost.max(1);
+    let columns = some(budget).max(some(LEAST_BUDGET).clamp(1, LEAST_COLUMNS.into()));
+    let middle = rows.left().saturating_add_unsigned(u32::try_from(columns).unwrap_or(u32::MAX));
+    let (head, tail) = split_columns(rows, middle);
+    (head, below, tail)
 }
 
 /// The same where the screen hangs on its side: as many columns as fit the budget, since narrow ones become long runs there as
 /// well, and short ones do not.
-fn tiles_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, [Rectangle; 2]) {
+fn tiles_of(part: Rectangle, budget: u64, whole: u64) -> (Rectangle, Rectangle, Rectangle) {
     let columns = u64::from(part.width()) * budget / whole.max(1);
     let columns = u32::try_from(columns).unwrap_or(u32::MAX).max(TILE);
-    let middle = part.left().saturating_add_unsigned(columns).min(part.right());
+    let (tile, tail) = split_columns(part, part.left().saturating_add_unsigned(columns));
+    if !tail.is_empty() {
+        return (tile, Rectangle::default(), tail);
+    }
+    begin_of(tile, budget, whole)
+}
+
+/// What is before a column, and the rest.
+fn split_columns(part: Rectangle, column: i32) -> (Rectangle, Rectangle) {
+    let middle = column.min(part.right());
     let head = Rectangle::from_edges(part.left(), part.top(), middle, part.bottom());
-    let tail = Rectangle::from_edges(middle, part.top(), part.right(), part.bottom());
-    let cost = whole * u64::from(head.width()) / u64::from(part.width().max(1));
-    let (head, [below, _]) = begin_of(head, budget, cost);
-    (head, [below, tail])
+    (head, Rectangle::from_edges(middle, part.top(), part.right(), part.bottom()))
 }
 
 /// What a capture reads, and where it writes.
@@ -374,3 +394,6 @@ fn captured(
     let layout = Layout::of_image(&image).ok_or_else(|| outside(&image))?;
     Ok((source, Target::Region { region, layout, origin: (source.left(), source.top()) }))
 }
+
+#[cfg(test)]
+mod tests;

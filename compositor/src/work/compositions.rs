@@ -31,7 +31,7 @@ impl Running {
             parts.pop();
             match self.composition.compose(part, *budget, span) {
                 Ok((cost, rest)) => {
-                    parts.extend(rest.into_iter().filter(|rest| !rest.is_empty()));
+                    parts.extend(rest);
                     *budget = budget.saturating_sub(cost);
                 }
                 Err(error) => self.result = Err(error),

@@ -130,9 +130,24 @@ impl Operation {
         }
     }
 
+    /// The same of a row besides its pixels, or of a column where rows and columns are exchanged.
+    fn cost_of_row(&self) -> u64 {
+        match &self.kind {
+            Kind::Draw { scaling, .. } => scaling.row_cost(),
+            Kind::Fill { .. } => blit::ROW_COST,
+        }
+    }
+
+    fn exchanges_axes(&self) -> bool {
+        matches!(&self.kind, Kind::Draw { scaling, .. } if scaling.exchanges_axes())
+    }
+
     /// How long a part of it takes, in bytes that are copied. That its target costs more to write is not in it.
     pub fn cost(&self, part: Rectangle) -> u64 {
-        part.pixels().saturating_mul(self.cost_of_pixel())
+        match &self.kind {
+            Kind::Draw { scaling, .. } => scaling.cost_of(part),
+            Kind::Fill { .. } => part.pixels() * 4 + u64::from(part.height()) * blit::ROW_COST,
+        }
     }
 
     /// What to carry out next where all before `from` has been: as much as takes as long as copying `budget` bytes, and
@@ -145,21 +160,24 @@ impl Operation {
         if rest.is_empty() {
             return None;
         }
-        let (each, width) = (self.cost_of_pixel(), u64::from(rest.width()));
-        let exchanges = matches!(&self.kind, Kind::Draw { scaling, .. } if scaling.exchanges_axes());
+        let (each, row, width) = (self.cost_of_pixel(), self.cost_of_row(), u64::from(rest.width()));
+        let exchanges = self.exchanges_axes();
         // As high as wide, within a slice.
         let square = u32::try_from((SLICE / each).isqrt()).unwrap_or(u32::MAX).clamp(1, Scaling::TILE);
         let least = if exchanges { square.min(rest.height()) } else { 1 };
-        let band = u64::from(least).saturating_mul(each);
-        let rows = (budget / width.saturating_mul(each)).max(u64::from(least));
-        if from.column == 0
-            && (rows > u64::from(least) || width.saturating_mul(band) <= budget.max(SLICE / 2))
-        {
+        // What all rows cost once, and each of them; then the same of the columns of a band.
+        let (once, per_row) =
+            if exchanges { (width * row, width * each) } else { (0, row.saturating_add(width * each)) };
+        let rows = (budget.saturating_sub(once) / per_row).max(u64::from(least));
+        let band_of_rest = rest.split_rows(least).0;
+        if from.column == 0 && (rows > u64::from(least) || self.cost(band_of_rest) <= budget.max(SLICE / 2)) {
             let part = rest.split_rows(u32::try_from(rows).unwrap_or(u32::MAX)).0;
             return Some((part, Place { row: from.row + part.height(), column: 0 }));
         }
-        let band_of_rest = rest.split_rows(least).0;
-        let columns = u32::try_from((budget.max(LEAST_COST) / band).max(1)).unwrap_or(u32::MAX);
+        let band = u64::from(least) * each;
+        let (once, per_column) = if exchanges { (0, row + band) } else { (u64::from(least) * row, band) };
+        let columns = budget.max(LEAST_COST).saturating_sub(once) / per_column;
+        let columns = u32::try_from(columns.max(1)).unwrap_or(u32::MAX);
         let left = band_of_rest.left().saturating_add_unsigned(from.column);
         let right = left.saturating_add_unsigned(columns).min(band_of_rest.right());
         let part = Rectangle::from_edges(left, band_of_rest.top(), right, band_of_rest.bottom());

@@ -305,6 +305,19 @@ fn layers(stand: &mut Stand) {
         stand.fixture.rest();
         untouched(stand, &mut client);
     }
+    // The same of a part of its picture, which begins beyond what can be counted.
+    for by in [0, 1] {
+        let crop =
+            FixedRectangle { x: 7 << 16, y: 5 << 16, width: (SIDE - 7) << 16, height: (SIDE - 5) << 16 };
+        let size = (SIDE - 7 + by, SIDE - 5);
+        for (x, y) in [(i32::MIN, i32::MIN), (i32::MAX - SIDE as i32, i32::MAX - SIDE as i32)] {
+            let part = LayerConfigure { crop: Some(crop), size: Some(size), ..place(x, y) };
+            stand.fixture.done(&mut client, &Request::LayerConfigure(part));
+            stand.fixture.done(&mut client, &Request::Fill(fill(1, COLOUR, SIDE, SIDE)));
+            stand.fixture.rest();
+            untouched(stand, &mut client);
+        }
+    }
 }
 
 fn ids_that_there_are_not(stand: &mut Stand) {

@@ -54,6 +54,10 @@ const MEAN_COST: u64 = 128;
 const TURN_COST: u64 = 40;
 const AVERAGED_COST: u64 = 6;
 
+/// The same of a row of the target, besides its pixels; and of each source row that is part of its mean.
+const ROW_COST: u64 = 512;
+const AVERAGED_ROW_COST: u64 = 192;
+
 /// Which part of a picture is shown where in another, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scaling {
@@ -148,6 +152,24 @@ impl Scaling {
             (Filter::Bilinear, averaged) => MEAN_COST + averaged * AVERAGED_COST,
         };
         4 + turned + sampled
+    }
+
+    /// How long a row of the target takes besides its pixels, or a column where [axes are
+    /// exchanged](Self::exchanges_axes), in the same bytes.
+    pub fn row_cost(&self) -> u64 {
+        if self.copied_from().is_some() {
+            return blit::ROW_COST;
+        }
+        let is_mean = self.filter == Filter::Bilinear && self.down.is_mean();
+        ROW_COST + if is_mean { u64::from(self.down.widest()) * AVERAGED_ROW_COST } else { 0 }
+    }
+
+    /// How long a part of the target takes, in the same bytes.
+    pub fn cost_of(&self, part: Rectangle) -> u64 {
+        let rows = if self.exchanges_axes() { part.width() } else { part.height() };
+        part.pixels()
+            .saturating_mul(self.cost())
+            .saturating_add(u64::from(rows).saturating_mul(self.row_cost()))
     }
 
     /// At most how many source pixels come to one, where they are more than the few around it.
