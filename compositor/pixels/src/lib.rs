@@ -8,7 +8,6 @@
 //! - [`kernels`]: what happens to rows, once for each [`level`] of processors.
 //! - `rows`: rows of bytes from one place to another, through the cache or past it.
 //! - [`level`]: which instructions the kernels use.
-//! - `fetch`: pixels of any format as words.
 //! - [`sample`]: pictures scaled, by nearest or bilinear, and turned on the way.
 //! - [`turn`]: pictures turned by one of the eight transforms.
 //!
