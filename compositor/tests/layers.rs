@@ -19,7 +19,7 @@ use blitd_protocol::image::{Format, Rectangle};
 use blitd_protocol::reply::{Reply, Statistics};
 use blitd_protocol::request::{Entry, Fill, FixedRectangle, LayerConfigure, LayerCreate, Pixels, Request};
 use blitd_protocol::value::{Band, CaptureSubject, Operator, StatisticsSubject, Transform};
-use fixture::{Client, Fixture, Random, Shared, capture, fill, fill_at, layer};
+use fixture::{Client, Fixture, Random, Shared, capture, config, fill, fill_at, layer};
 
 const SIDE: u32 = 64;
 const BACKGROUND: u32 = 0xff00_0000;
@@ -96,7 +96,8 @@ fn a_layer_fills_its_size_with_its_crop() {
 
 #[test]
 fn a_size_or_a_crop_that_cannot_be_is_refused() {
-    let mut fixture = Fixture::new(SIDE, SIDE);
+    // So large a picture costs more than users may have by default.
+    let mut fixture = Fixture::configured(config(SIDE, SIDE, "[limits]\ncomposing = 100000000000"));
     let mut client = fixture.client("layers");
     fixture.layer(&mut client, layer(1, 0, 0, 32, 16));
     let mut refused = |change: LayerConfigure, code| {

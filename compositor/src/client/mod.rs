@@ -15,7 +15,8 @@ use blitd_protocol::value::{Mode, Name, Priority};
 use foldhash::HashMap;
 
 use crate::memory::region::Regions;
-use crate::policy::{Credentials, Limits, Usage};
+use crate::policy::accounts::{Change, Usage};
+use crate::policy::{Credentials, Limits};
 use crate::queue::ConnectionId;
 use crate::scene::{LayerKey, OutputId};
 use crate::work::compositions::CompositionId;
@@ -137,8 +138,8 @@ pub struct Active {
 /// What can be done for a request in more than one step.
 #[derive(Debug)]
 pub enum Work {
-    /// Draws, fills, batches.
-    Paint(Paint),
+    /// Draws, fills, batches; and what it changes of what the client's user is charged for, which is charged already.
+    Paint(Paint, Change),
     /// A capture.
     Capture(CompositionId),
     /// Waits until a change of an output is on the glass.

@@ -265,6 +265,7 @@ mod tests {
             refresh = 50
             [limits]
             layers = 5
+            composing = 6000000000
             [user.signage]
             priority = 31
             bands = ["alarm"]
@@ -277,6 +278,7 @@ mod tests {
         assert_eq!(config.headless.size, Size { width: 640, height: 480 });
         let limits = config.policy.limits(&Credentials { pid: 1, uid: 1000, gid: 44 });
         assert_eq!((limits.layers, limits.priority.number(), limits.capture_outputs), (5, 31, true));
+        assert_eq!(limits.composing, 6_000_000_000);
         assert_eq!(limits.bands.to_string(), "alarm");
     }
 

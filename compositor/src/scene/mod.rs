@@ -45,6 +45,13 @@ pub struct Attributes {
     pub visible: bool,
 }
 
+impl Attributes {
+    /// Whether anything of the layer can be seen.
+    pub const fn is_shown(&self) -> bool {
+        self.visible && self.opacity > 0
+    }
+}
+
 /// The storage that a layer's longer requests are drawn into before it takes the place of the first.
 #[derive(Clone, Debug)]
 pub struct Spare<S> {
@@ -342,7 +349,7 @@ impl<S: Clone> Scene<S> {
 }
 
 fn shows<S>(layer: &Layer<S>) -> bool {
-    layer.attributes.visible && layer.attributes.opacity > 0
+    layer.attributes.is_shown()
 }
 
 fn placed<S: Clone>(key: LayerKey, layer: &Layer<S>, contributions: &[Contribution]) -> Option<Placed<S>> {

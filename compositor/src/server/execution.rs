@@ -19,6 +19,7 @@ use crate::display::Display;
 use crate::display::kms::HeadFlip;
 use crate::display::output::Output;
 use crate::frame_clock::lead::PRESSING_SLICES;
+use crate::policy::accounts::Change;
 use crate::queue::{ConnectionId, Turn};
 use crate::scene::Damage;
 use crate::work::cpu_access::CpuAccess;
@@ -292,6 +293,12 @@ impl Server {
         let progress = progress(&mut self.rooms, &mut active.work, &mut left);
         self.rooms.clock.passed();
         let cost = (budget - left).max(LEAST_STEP);
+        if let (Work::Paint(_, change), Ok(Progress::Done(..)) | Err(_)) = (&active.work, &progress)
+            && *change != Change::default()
+        {
+            let less = if progress.is_ok() { change.less() } else { change.more() };
+            requests::release(&mut self.rooms, client, less);
+        }
         let reply = match progress {
             Ok(Progress::Unfinished) => {
                 client.active = Some(active);
@@ -364,7 +371,7 @@ fn is_syncing(client: &Client) -> bool {
 fn progress(rooms: &mut Rooms, work: &mut Work, left: &mut u64) -> Result<Progress, Refusal> {
     rooms.counters.slices += 1;
     match work {
-        Work::Paint(paint) => {
+        Work::Paint(paint, _) => {
             let mut stage = Stage {
                 scene: &mut rooms.scene,
                 compositions: &mut rooms.compositions,

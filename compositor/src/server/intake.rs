@@ -12,7 +12,8 @@ use nix::sys::socket::{getsockopt, sockopt};
 use super::watch::Source;
 use super::{Server, lingering};
 use crate::client::{Client, Ending, Intake};
-use crate::policy::{Credentials, Usage};
+use crate::policy::Credentials;
+use crate::policy::accounts::Usage;
 use crate::queue::ConnectionId;
 
 /// How many connections are taken in one go; those that still wait wake the loop again.
@@ -69,17 +70,22 @@ impl Server {
 
     /// Takes in a connected socket.
     pub fn connect(&mut self, socket: UnixStream) {
-        let id = self.next_connection;
-        self.next_connection += 1;
         let credentials = match getsockopt(&socket, sockopt::PeerCredentials) {
             Ok(peer) => {
                 Credentials { pid: u32::try_from(peer.pid()).unwrap_or(0), uid: peer.uid(), gid: peer.gid() }
             }
             Err(errno) => {
-                tracing::warn!("connection {id}: no credentials ({errno})");
+                tracing::warn!("a connection without credentials: {errno}");
                 return;
             }
         };
+        self.connect_as(socket, credentials);
+    }
+
+    /// The same, of somebody who is known by other means than the socket.
+    pub fn connect_as(&mut self, socket: UnixStream, credentials: Credentials) {
+        let id = self.next_connection;
+        self.next_connection += 1;
         let limits = self.rooms.policy.limits(&credentials);
         let usage = Usage { connections: 1, ..Usage::default() };
         let charged = self.rooms.accounts.charge(credentials.uid, &limits, usage);

@@ -59,7 +59,7 @@ pub(super) fn claim(
         return Err(LingerError::InUse { owner: layer.owner }.into());
     }
     check_band(client, layer.attributes.band)?;
-    let (uid, usage) = (client.credentials().uid, layer_usage(layer.size));
+    let (uid, usage) = (client.credentials().uid, layer_usage(layer.size, &layer.attributes));
     rooms.accounts.transfer(layer.uid, uid, client.limits(), usage)?;
     client.usage = client.usage.plus(usage);
     client.layers.insert(id, key);
@@ -72,7 +72,7 @@ pub(super) fn claim(
 pub(super) fn leave(rooms: &mut Rooms, client: &mut Client) {
     for key in client.layers.values() {
         if let Some(layer) = rooms.scene.abandon(*key) {
-            client.usage = client.usage.minus(layer_usage(layer.size));
+            client.usage = client.usage.minus(layer_usage(layer.size, &layer.attributes));
         }
     }
 }

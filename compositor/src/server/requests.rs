@@ -24,13 +24,14 @@ use crate::memory::helper::Task;
 use crate::memory::region::Region;
 use crate::memory::storage::Storage;
 use crate::memory::unmap::Mapping;
-use crate::policy::Usage;
+use crate::policy::accounts::{Change, Usage};
 use crate::policy::bands::BandError;
 use crate::scene::arrangement::FIRST;
 use crate::scene::crop;
 use crate::scene::{Attributes, Layer, LayerKey, OutputId};
 use crate::work::WorkError;
 use crate::work::composition::Composition;
+use crate::work::cost;
 use crate::work::operation::{Operation, check_source};
 use crate::work::paint::Paint;
 
@@ -98,19 +99,22 @@ pub(super) fn carry_out(
         }
         Request::LayerCreate(create) => layer_create(rooms, client, create),
         Request::LayerConfigure(configure) => {
-            let (key, attributes) = layer_configure(rooms, client, &configure)?;
-            rooms.scene.configure([(key, attributes)]);
+            let configures = [layer_configure(rooms, client, &configure)?];
+            let change = change(rooms, &configures);
+            charge(rooms, client, change.more())?;
+            rooms.scene.configure(configures);
+            release(rooms, client, change.less());
             Ok(Outcome::Done)
         }
         Request::LayerDestroy { layer } => layer_destroy(rooms, client, layer),
         Request::LayerClaim { layer, token } => Ok(lingering::claim(rooms, client, layer, &token)?),
         Request::Draw(draw) => {
             let operation = Operation::draw(draw, client.ids(), &rooms.scene)?;
-            Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
+            Ok(Outcome::Work(Work::Paint(Paint::single(operation), Change::default())))
         }
         Request::Fill(fill) => {
             let operation = Operation::fill(&fill, client.ids(), &rooms.scene)?;
-            Ok(Outcome::Work(Work::Paint(Paint::single(operation))))
+            Ok(Outcome::Work(Work::Paint(Paint::single(operation), Change::default())))
         }
         Request::Batch(entries) => batch(rooms, client, entries),
         Request::Capture(request) => capture(rooms, client, &request),
@@ -136,13 +140,14 @@ fn hello(client: &Client) -> Outcome {
     }))
 }
 
+/// Charges a client's user, or refuses and charges nothing. What is no more than before is always allowed.
 fn charge(rooms: &mut Rooms, client: &mut Client, more: Usage) -> Result<(), Refusal> {
     rooms.accounts.charge(client.credentials().uid, client.limits(), more)?;
     client.usage = client.usage.plus(more);
     Ok(())
 }
 
-fn release(rooms: &mut Rooms, client: &mut Client, less: Usage) {
+pub(super) fn release(rooms: &mut Rooms, client: &mut Client, less: Usage) {
     rooms.accounts.release(client.credentials().uid, less);
     client.usage = client.usage.minus(less);
 }
@@ -259,9 +264,24 @@ pub(super) fn check_band(client: &Client, band: Band) -> Result<(), BandError> {
 }
 
 /// A layer is charged for both of its storages from the start, so that no draw can fail on a limit. For want of memory
-/// one still can: the second is only allocated when it is needed.
-pub(super) fn layer_usage((width, height): (u32, u32)) -> Usage {
-    Usage { layers: 1, bytes: 2 * Storage::bytes_for(width, height), ..Usage::default() }
+/// one still can: the second is only allocated when it is needed. For what composing it costs it is charged while it is
+/// visible.
+pub(super) fn layer_usage((width, height): (u32, u32), attributes: &Attributes) -> Usage {
+    let bytes = 2 * Storage::bytes_for(width, height);
+    Usage { layers: 1, bytes, composing: cost::of_layer(attributes), ..Usage::default() }
+}
+
+/// What a change of layers changes of what their user is charged for.
+fn change(rooms: &Rooms, configures: &[(LayerKey, Attributes)]) -> Change {
+    let composing = |costs: &mut dyn Iterator<Item = u64>| Usage {
+        composing: costs.fold(0, u64::saturating_add),
+        ..Usage::default()
+    };
+    let before = configures.iter().filter_map(|(key, _)| rooms.scene.get(*key));
+    Change {
+        before: composing(&mut before.map(|layer| cost::of_layer(&layer.attributes))),
+        after: composing(&mut configures.iter().map(|(_, after)| cost::of_layer(after))),
+    }
 }
 
 fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> Result<Outcome, Refusal> {
@@ -276,7 +296,10 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
     }
     check_band(client, create.band)?;
     let token = if create.linger { Some(lingering::token()?) } else { None };
-    let usage = layer_usage((width, height));
+    let LayerCreate { band, z, opacity, visible, .. } = create;
+    let crop = crop::whole(width, height);
+    let attributes = Attributes { output, place, crop, band, z, opacity, visible };
+    let usage = layer_usage((width, height), &attributes);
     charge(rooms, client, usage)?;
     let front = match Storage::new(width, height, format, &rooms.unmapper) {
         Ok(storage) => Rc::new(storage),
@@ -285,9 +308,6 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
             return Err(error.into());
         }
     };
-    let LayerCreate { band, z, opacity, visible, .. } = create;
-    let crop = crop::whole(width, height);
-    let attributes = Attributes { output, place, crop, band, z, opacity, visible };
     let key = rooms.scene.insert(Layer {
         owner: client.id(),
         uid: client.credentials().uid,
@@ -347,13 +367,13 @@ fn changed(
 fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<Outcome, Refusal> {
     let key = client.layers.remove(&layer).ok_or(WorkError::UnknownLayer { layer })?;
     if let Some(removed) = rooms.scene.remove(key) {
-        release(rooms, client, layer_usage(removed.size));
+        release(rooms, client, layer_usage(removed.size, &removed.attributes));
     }
     Ok(Outcome::Done)
 }
 
-/// Validates all of a batch before its first pixel.
-fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result<Outcome, Refusal> {
+/// Validates all of a batch before its first pixel. What its changes of layers cost is counted when all of them are made.
+fn batch(rooms: &mut Rooms, client: &mut Client, entries: Vec<Entry<'static>>) -> Result<Outcome, Refusal> {
     let mut operations = Vec::new();
     let mut configures: HashMap<LayerKey, Attributes> = HashMap::default();
     for (index, entry) in (0..).zip(entries) {
@@ -383,7 +403,10 @@ fn batch(rooms: &Rooms, client: &Client, entries: Vec<Entry<'static>>) -> Result
             }
         }
     }
-    Ok(Outcome::Work(Work::Paint(Paint::batch(operations, configures.into_iter().collect()))))
+    let configures: Vec<_> = configures.into_iter().collect();
+    let change = change(rooms, &configures);
+    charge(rooms, client, change.more())?;
+    Ok(Outcome::Work(Work::Paint(Paint::batch(operations, configures), change)))
 }
 
 fn capture(rooms: &mut Rooms, client: &Client, capture: &Capture) -> Result<Outcome, Refusal> {

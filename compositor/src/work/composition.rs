@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use blitd_pixels::blit::{ROW_COST, convert, draw, fill};
+use blitd_pixels::blit::{convert, draw, fill};
 use blitd_pixels::turn::{turn, turned};
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};
 use blitd_protocol::image::{Format, Rectangle};
@@ -15,7 +15,7 @@ use blitd_protocol::value::{Operator, Transform};
 
 use super::operation::{Ids, outside, rectangle};
 use super::scaled::scaling;
-use super::{SLICE, WorkError};
+use super::{SLICE, WorkError, cost};
 use crate::frame::{Blit, plan};
 use crate::memory::region::{Region, RegionError};
 use crate::memory::storage::Storage;
@@ -299,13 +299,9 @@ impl Composition {
 
     /// Bytes that the steps write, each as often as what it takes is worth.
     fn cost_of(&self, steps: &[Blit]) -> u64 {
-        let rows = |pixels: Rectangle| pixels.pixels() * 4 + u64::from(pixels.height()) * ROW_COST;
         let price = |step: &Blit| match step.layer.and_then(|index| self.snapshot.get(index)) {
-            Some(placed) if unscaled(placed.crop, placed.place).is_none() => {
-                let scaling = scaling(placed.crop, placed.place);
-                scaling.map_or_else(|| rows(step.pixels), |scaling| scaling.cost_of(step.pixels))
-            }
-            _ => rows(step.pixels),
+            Some(placed) => cost::of_part(placed.crop, placed.place, step.pixels),
+            None => cost::of_pixels(step.pixels),
         };
         steps.iter().map(price).sum()
     }

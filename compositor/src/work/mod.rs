@@ -4,6 +4,7 @@
 //! - [`operation`]: one draw or fill, validated: everything it needs is in hand, nothing can be out of bounds.
 //! - [`paint`]: operations carried out on layers, so that they land whole.
 //! - [`composition`]: a snapshot of layers put together, on a screen or in a client's region.
+//! - [`cost`]: what composing a layer costs.
 //! - [`compositions`]: all of these that are under way, and what is overwritten under them.
 //!
 //! A slice is one step of at most [`SLICE`] bytes. Between slices everything may happen: other requests, deaths of
@@ -19,6 +20,7 @@
 
 pub mod composition;
 pub mod compositions;
+pub mod cost;
 pub mod cpu_access;
 pub mod operation;
 pub mod paint;
