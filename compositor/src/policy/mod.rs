@@ -31,9 +31,9 @@ const DEFAULT_CEILING: Priority = match Priority::new(31) {
     Err(_) => Priority::DEFAULT,
 };
 
-/// What composing the layers of a user may cost of whom nothing else is said: 62 pictures of 1920x1080 that blend, 12 of
-/// that size that are scaled, or one that shows a photograph of 12 megapixels there. Such frames take 50 to 200
-/// milliseconds, on an AMD EPYC of which all cores but one do something else.
+/// What composing the layers of a user may cost of whom nothing else is said. It has room for the largest of what is usual,
+/// a photograph of 12 megapixels that fills a screen of 1920x1080, and for 63 such screens of plain pixels; `bytes` has room
+/// for 64. docs/configuration.md says how long that takes.
 const DEFAULT_COMPOSING: u64 = 512 << 20;
 
 /// The most unanswered requests that a configuration may allow.
@@ -54,7 +54,8 @@ pub struct Limits {
     pub bytes: u64,
     /// What composing all visible layers of the user once may cost, in bytes of blits, which slices count in: as their
     /// attributes say, each for all of its place, wherever that is and whatever covers it. Outputs come and go, and
-    /// layers move, so what counts only where it is seen would be refused or not by chance.
+    /// layers move, so where only what is seen counted, it would depend on both whether a change is refused. Of what is
+    /// much larger than its output, a crop can be shown.
     pub composing: u64,
     /// Unanswered requests on one connection, after which the daemon stops reading from it.
     pub requests: u32,
