@@ -3,7 +3,7 @@
 //! with which vblank they came, by the kernel's own count and time.
 //!
 //! `cargo xtask test` runs it in a guest whose time is virtual, so that it does not depend on the machine; `cargo xtask
-//! frames` in one whose time is real.
+//! frames` in one whose time is real, and reads how many frames it says are lost.
 
 #[path = "fixture/running.rs"]
 #[allow(dead_code, reason = "the fixture has more than this test takes")]
@@ -75,7 +75,9 @@ fn what_is_drawn_two_milliseconds_before_the_vblank_comes_with_it() {
         }
     }
     println!(
-        "{in_time} of {DRAWS} draws, finished 2 to 4 ms before a vblank, came with it; {aside} are not counted"
+        "{} of {DRAWS} frames lost: {in_time} draws that were finished 2 to 4 ms before a vblank came with it; {aside} are not \
+         counted",
+        missed.len()
     );
     for (width, height) in sizes {
         let late: Vec<u64> =

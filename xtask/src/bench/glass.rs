@@ -111,9 +111,14 @@ fn build_clients(folder: &Path) -> Result<(), TaskError> {
     }
     let include = format!("-I{}", folder.display());
     build(folder, "wayland", &[&include, &code.to_string_lossy(), "-lwayland-client"])?;
-    build(folder, "flip", &["-I/usr/include/libdrm", "-ldrm"])?;
+    build_on_card(folder, "flip")?;
     build(folder, "prefer", &["-I/usr/include/libdrm", "-shared", "-fPIC"])?;
     Ok(())
+}
+
+/// Builds a program that has the card for itself.
+pub(crate) fn build_on_card(folder: &Path, name: &str) -> Result<PathBuf, TaskError> {
+    build(folder, name, &["-I/usr/include/libdrm", "-ldrm"])
 }
 
 /// Where the protocols' descriptions are.

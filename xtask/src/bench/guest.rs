@@ -12,7 +12,7 @@ use super::glass::{Cost, Server};
 use super::worker::{Worker, tied};
 use crate::tools::{Daemon, Process, TaskError, run};
 
-const SIZE: (u32, u32) = (1920, 1080);
+pub(crate) const SIZE: (u32, u32) = (1920, 1080);
 
 /// How many frames are drawn before those that count, and how many count.
 const WARMING: u64 = 30;
@@ -156,7 +156,7 @@ fn processor_time(process: u32) -> Result<u64, TaskError> {
 }
 
 /// The card that has the screen.
-fn card() -> Result<PathBuf, TaskError> {
+pub(crate) fn card() -> Result<PathBuf, TaskError> {
     let cards = fs::read_dir("/sys/class/drm").into_iter().flatten().flatten();
     let mut names = cards.filter_map(|entry| entry.file_name().into_string().ok());
     let name = names.find_map(|name| Some(name.strip_suffix(SCREEN)?.strip_suffix('-')?.to_owned()));

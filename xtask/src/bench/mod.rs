@@ -12,7 +12,7 @@ mod crossing;
 mod draws;
 pub(crate) mod echo;
 mod flood;
-mod glass;
+pub(crate) mod glass;
 pub(crate) mod guest;
 mod kernels;
 mod machine;

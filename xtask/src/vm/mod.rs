@@ -48,15 +48,14 @@ pub(crate) fn prepare() -> Result<(), TaskError> {
 
 /// Runs a test of the daemon in a guest with these options.
 pub(crate) fn test(name: &str, options: &[&str]) -> Result<(), TaskError> {
-    run_test(name, "", options, &[])
-}
-
-/// The same: cargo starts the test by this program, and this program by `launcher`.
-fn run_test(name: &str, launcher: &str, options: &[&str], cargo_arguments: &[&str]) -> Result<(), TaskError> {
     let program =
         std::env::current_exe().map_err(|source| TaskError::Start { what: "xtask".into(), source })?;
-    let runner = format!("{launcher} {} vm --timeout 600 {} --", program.display(), options.join(" "));
-    let runner = runner.trim_start();
+    let runner = format!("{} vm --timeout 600 {} --", program.display(), options.join(" "));
+    test_by(&runner, name, &[])
+}
+
+/// Has cargo build a test of the daemon, with these arguments of its own, and start it by these words.
+pub(crate) fn test_by(runner: &str, name: &str, cargo_arguments: &[&str]) -> Result<(), TaskError> {
     let arguments = ["test", "--package", "blitd", "--features", "guest", "--locked", "--test", name];
     run_command(
         cargo(&arguments)
@@ -64,20 +63,6 @@ fn run_test(name: &str, launcher: &str, options: &[&str], cargo_arguments: &[&st
             .args(["--", "--nocapture"])
             .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner),
     )
-}
-
-/// Measures in real time whether an animation at the rate of the screen loses frames, and whether what is drawn shortly
-/// before a vblank comes with it. Without CRCs and writeback, whose
-/// work the driver does on the guest's only CPU at each flip. The guest stays on one of this machine's CPUs, and goes before
-/// what else there is: to be moved in the middle of a frame costs that frame.
-pub(crate) fn frames() -> Result<(), TaskError> {
-    prepare()?;
-    // Without the right to go first, nice says so and starts it all the same.
-    let launcher = "taskset --cpu-list 0 nice -n -10";
-    for name in ["animation", "deadline"] {
-        run_test(name, launcher, &["--kernel", "vkms.nomap=1"], &["--release"])?;
-    }
-    Ok(())
 }
 
 /// Runs a program in the guest that may write to a folder of this machine, and returns its exit code.
