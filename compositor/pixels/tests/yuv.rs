@@ -25,6 +25,10 @@ fn equations([y, cb, cr]: [u8; 3], encoding: ColorEncoding, range: ColorRange) -
     [red, green, blue].map(|channel| (channel * 255.0).clamp(0.0, 255.0))
 }
 
+/// How far a pixel may be from the equations: a half for rounding it, and what its parts are rounded by. The farthest of all
+/// is 0.527 away.
+const MOST: f64 = 0.53;
+
 /// A picture of random size and memory, with rows that are longer than they must be.
 #[derive(Clone, Debug)]
 struct Memory {
@@ -140,8 +144,7 @@ proptest! {
                 let exact = equations(samples, memory.yuv.encoding, memory.yuv.range);
                 prop_assert_eq!(alpha, 255);
                 for (ours, exact) in [red, green, blue].into_iter().zip(exact) {
-                    // Rounded to the nearest, but for what the factors are rounded by: up to 3 * 255 / 2 / 8192.
-                    prop_assert!((f64::from(ours) - exact).abs() < 0.55, "{:?}: {} is {}", samples, ours, exact);
+                    prop_assert!((f64::from(ours) - exact).abs() < MOST, "{:?}: {} is {}", samples, ours, exact);
                 }
             }
         }
@@ -153,6 +156,34 @@ proptest! {
         for pixels in memory.fetched(0) {
             for (ours, theirs) in pixels.as_flattened().iter().zip(&expected) {
                 prop_assert!(ours.abs_diff(*theirs) <= 1, "{} is {} there", ours, theirs);
+            }
+        }
+    }
+}
+
+/// Every Y with Cb and Cr from end to end, where sums are largest.
+#[test]
+fn all_colours_are_those_of_the_equations() {
+    let of = |encoding: &ColorEncoding| {
+        let encoding = *encoding;
+        ColorRange::ALL.iter().map(move |range| (encoding, *range))
+    };
+    for (encoding, range) in ColorEncoding::ALL.iter().flat_map(of) {
+        for cb in (0..=255).step_by(5) {
+            // A row for each Cr, with every Y.
+            let row = |cr| (0..=255).step_by(2).flat_map(move |y: u8| [y, cb, y + 1, cr]);
+            let bytes: Vec<u8> = (0..=255).step_by(5).flat_map(row).collect();
+            let layout = Layout { width: 256, height: 52, stride: 512, offset: 0, format: Format::Yuyv };
+            let memory =
+                Memory { layout, yuv: Yuv { encoding, range, chroma_offset: 0, chroma_stride: 0 }, bytes };
+            for pixels in memory.fetched(0) {
+                for (index, [blue, green, red, _]) in pixels.into_iter().enumerate() {
+                    let samples = memory.samples(index % 256, index / 256);
+                    let exact = equations(samples, encoding, range);
+                    for (ours, exact) in [red, green, blue].into_iter().zip(exact) {
+                        assert!((f64::from(ours) - exact).abs() < MOST, "{samples:?}: {ours} is {exact}");
+                    }
+                }
             }
         }
     }

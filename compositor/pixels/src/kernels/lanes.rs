@@ -27,7 +27,8 @@ pub(super) trait Lanes: Copy {
     /// As [`load`](Self::load).
     unsafe fn load_halves(from: *const u8) -> Self;
 
-    /// Twice [`COUNT`](Self::COUNT) bytes, each in a half of a word, in the same order.
+    /// Four times [`COUNT`](Self::COUNT) bytes, in the order that [`interleaved_bytes`](Self::interleaved_bytes) takes them
+    /// in.
     ///
     /// # Safety
     /// As [`load`](Self::load).
@@ -70,18 +71,18 @@ pub(super) trait Lanes: Copy {
     fn shift_halves_left<const BITS: i32>(self) -> Self;
     /// Bits of each half of a word to the right; zeros follow.
     fn shift_halves_right<const BITS: i32>(self) -> Self;
-    /// The sums of words.
-    fn add_words(self, other: Self) -> Self;
-    /// The products of halves of words, which have signs, both of a word summed.
-    fn multiply_add_halves(self, other: Self) -> Self;
-    /// The products of bytes, which have no sign, and bytes of `other`, which have, both of a half summed.
-    fn multiply_add_bytes(self, other: Self) -> Self;
+    /// Bits of each half of a word, which has a sign, to the right.
+    fn shift_signed_halves_right<const BITS: i32>(self) -> Self;
     /// The sums of halves of words.
     fn add_halves(self, other: Self) -> Self;
+    /// The sums of halves of words, which have signs, each ending at the least and the greatest of these.
+    fn add_signed_halves(self, other: Self) -> Self;
     /// The lower 16 bits of the products of halves of words.
     fn multiply_halves(self, other: Self) -> Self;
     /// The upper 16 bits of the products of halves of words, which have no sign.
     fn multiply_halves_high(self, other: Self) -> Self;
+    /// The products of halves of words, which have signs, `/ 2^15`, to the nearest: `(a * b + 2^14) >> 15`.
+    fn multiply_signed_halves(self, other: Self) -> Self;
     /// The sums of bytes, each ending at 255.
     fn add_bytes(self, other: Self) -> Self;
     /// The upper byte of each half from `other`, the lower one from here.
@@ -89,14 +90,17 @@ pub(super) trait Lanes: Copy {
     /// The upper byte of each word, in both of its halves.
     fn alpha_in_halves(self) -> Self;
     fn swap_red_blue(self) -> Self;
-    /// The upper half of each word, below that of `other`.
-    fn upper_halves(self, other: Self) -> Self;
-    /// Words of halves: the first of these below the first of those, and so on. What `load_halves` and `load_bytes` have
-    /// read first is in the first words, and all is in order.
+    /// Words of halves: the first of these below the first of those, and so on. What `load_halves` has read first is in the
+    /// first words, and all is in order.
     fn interleaved(self, other: Self) -> (Self, Self);
-    /// Opaque pixels of channels that are halves with signs, each cut to 0 to 255, in the order of
-    /// [`interleaved`](Self::interleaved).
-    fn clamped(blue: Self, green: Self, red: Self) -> (Self, Self);
+    /// Halves of bytes: the first of these below the first of those, and so on. What `load_bytes` has read first is in the
+    /// first, and each of the two is in the order of `load_halves`.
+    fn interleaved_bytes(self, other: Self) -> (Self, Self);
+    /// The other way round: the lower bytes of the halves here and of `other`, and the upper ones. What two `load_halves`
+    /// have read one after the other is then in the order of `load_bytes`.
+    fn separated_bytes(self, other: Self) -> (Self, Self);
+    /// Bytes of halves with signs, each cut to 0 to 255: of the first of these, of the first of `other`, and so on.
+    fn bytes_in_turns(self, other: Self) -> Self;
     /// Whether all bytes are 0.
     fn is_zero(self) -> bool;
 }

@@ -3,7 +3,7 @@
 use super::lanes::Lanes;
 use super::plain;
 use super::samples::Samples;
-use super::yuv::{Matrix, Pairs};
+use super::yuv::{Matrix, Pairs, Parts};
 use crate::pixel;
 use crate::rows::Rows;
 
@@ -160,60 +160,85 @@ pub(super) unsafe fn fetch_pairs<L: Lanes, P: Pairs>(
     matrix: &Matrix,
     is_past_cache: bool,
 ) {
+    let step = 4 * L::COUNT;
     // Only from an even pixel on: where that is not aligned, nothing is.
     let aligned = if is_past_cache { to.align_offset(2 * size_of::<L>()) } else { 0 };
     let is_past_cache = is_past_cache && aligned % 2 == 0 && aligned < count;
     let start = if is_past_cache { aligned } else { 0 };
-    // SAFETY: the caller's promise: `start` and `done` are even, and together at most `count`.
+    // SAFETY: the caller's promise: all of these are even, and at most `count`. What is before `start`, and what is left over
+    // at the end, is less than a step, and is made together with some of the others, which come out the same twice.
     unsafe {
-        plain::fetch_pairs::<P>(planes, to, start, matrix, false);
-        let (planes, to, count) = (after::<P>(planes, start), to.add(start), count - start);
-        let steps = count / (2 * L::COUNT);
-        if is_past_cache {
-            pairs::<L, P, true>(planes, to, steps, matrix);
-        } else {
-            pairs::<L, P, false>(planes, to, steps, matrix);
+        let at = |pixel: usize| (after::<P>(planes, pixel), to.add(pixel));
+        let last = count & !1;
+        if last < step {
+            return plain::fetch_pairs::<P>(planes, to, count, matrix, false);
         }
-        let done = steps * 2 * L::COUNT;
-        plain::fetch_pairs::<P>(after::<P>(planes, done), to.add(done), count - done, matrix, false);
+        let steps = (last - start) / step;
+        if is_past_cache {
+            if start > 0 {
+                pairs::<L, P, false>(at(0), 1, matrix);
+            }
+            pairs::<L, P, true>(at(start), steps, matrix);
+        } else {
+            pairs::<L, P, false>(at(start), steps, matrix);
+        }
+        if start + steps * step < last {
+            pairs::<L, P, false>(at(last - step), 1, matrix);
+        }
+        plain::fetch_pairs::<P>(at(last).0, at(last).1, count - last, matrix, false);
     }
 }
 
-/// The same of `steps` times twice as many pixels as there are lanes.
+/// The same of `steps` times four times as many pixels as there are lanes.
 ///
 /// # Safety
 /// As [`fetch_pairs`]; what goes past the cache must be aligned as [`put`] says.
 #[inline(always)]
 unsafe fn pairs<L: Lanes, P: Pairs, const IS_PAST_CACHE: bool>(
-    mut planes: [*const u8; 2],
-    mut to: *mut u32,
+    (mut planes, mut to): ([*const u8; 2], *mut u32),
     steps: usize,
     matrix: &Matrix,
 ) {
+    let step = 4 * L::COUNT;
     if steps == 0 {
         return;
     }
-    let pair = 2 * L::COUNT;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise; behind the last step nothing is read.
     unsafe {
-        // What comes next is read before what is there is worked on, so that work need not wait for it.
-        let mut next = P::lanes::<L>(planes);
+        let mut next = parts::<L, P, IS_PAST_CACHE>(planes, matrix);
         for left in (0..steps).rev() {
-            let (lumas, chromas) = next;
-            planes = after::<P>(planes, pair);
+            // What the next pixels are made of is begun before these are finished, so that neither has to wait.
+            let now = next;
+            planes = after::<P>(planes, step);
             if left > 0 {
-                next = P::lanes::<L>(planes);
+                next = parts::<L, P, IS_PAST_CACHE>(planes, matrix);
             }
-            if IS_PAST_CACHE {
-                L::prefetch(planes[0].wrapping_add(AHEAD));
-                if P::BYTES[1] > 0 {
-                    L::prefetch(planes[1].wrapping_add(AHEAD));
-                }
-            }
-            put(matrix.pixels(lumas, chromas), to, IS_PAST_CACHE);
-            to = to.add(pair);
+            let [first, second, third, fourth] = now.pixels();
+            put((first, second), to, IS_PAST_CACHE);
+            put((third, fourth), to.add(step / 2), IS_PAST_CACHE);
+            to = to.add(step);
         }
     }
+}
+
+/// What the pixels of a step are made of, of which the first is at `planes`.
+///
+/// # Safety
+/// That of [`Pairs::lanes`].
+#[inline(always)]
+unsafe fn parts<L: Lanes, P: Pairs, const IS_PAST_CACHE: bool>(
+    planes: [*const u8; 2],
+    matrix: &Matrix,
+) -> Parts<L> {
+    if IS_PAST_CACHE {
+        L::prefetch(planes[0].wrapping_add(AHEAD));
+        if P::BYTES[1] > 0 {
+            L::prefetch(planes[1].wrapping_add(AHEAD));
+        }
+    }
+    // SAFETY: the caller's promise.
+    let (lumas, chromas) = unsafe { P::lanes::<L>(planes) };
+    matrix.parts(lumas, chromas)
 }
 
 /// The same planes an even number of pixels further.

@@ -38,15 +38,16 @@ const SWAP_RED_BLUE: [i8; 16] = in_each([2, 1, 0, 3]);
 /// Three bytes of each pixel from where they lie one after the other.
 const TRIPLES: [i8; 16] = [0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1];
 
-/// Bytes of two channels in turns, from eight of the one and eight of the other.
-const CHANNELS: [i8; 16] = [0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15];
+/// The lower bytes of eight halves, and then the upper ones.
+const LOWER_AND_UPPER: [i8; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15];
 
-/// Sixteen bytes, which are there twice, as halves. Each 128 bits are interleaved for themselves, so that what makes the
-/// first eight pixels is in the lower halves of both.
-const BYTES: [i8; 32] = [
-    0, -1, 1, -1, 2, -1, 3, -1, 8, -1, 9, -1, 10, -1, 11, -1, //
-    4, -1, 5, -1, 6, -1, 7, -1, 12, -1, 13, -1, 14, -1, 15, -1,
-];
+/// Which words go where so that all is in order in the end, when bytes and then halves have been interleaved, each 128 bits
+/// for themselves.
+// SAFETY: both are 32 bytes, and any value is one.
+static EVEN_WORDS_FIRST: __m256i = unsafe { std::mem::transmute([0u32, 2, 4, 6, 1, 3, 5, 7]) };
+
+/// Eight bytes and eight others in turns.
+const IN_TURNS: [i8; 16] = [0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15];
 
 impl Four {
     #[inline(always)]
@@ -71,9 +72,8 @@ macro_rules! lanes {
     (
         $name:ident, $feature:literal, $count:literal,
         splat $splat:ident, load $load:ident, store $store:ident, stream $stream:ident,
-        bytes $bytes:expr, halves $halves:expr, triples $triples:expr, blend $blend:ident, zero $zero:ident,
-        pack $pack:ident, interleave $low:ident $high:ident, $low_bytes:ident $high_bytes:ident,
-        upper $by_words:ident $blend_halves:ident,
+        bytes $bytes:expr, halves $halves:expr, triples $triples:expr, blend $blend:ident, pack $pack:ident, zero $zero:ident,
+        interleave { $($interleaved:ident $low:ident $high:ident)* } quarters $low_quarters:ident $high_quarters:ident,
         binary { $($binary:ident $on_two:ident)* }
         shift { $($shift:ident $by:ident)* }
     ) => {
@@ -161,26 +161,27 @@ macro_rules! lanes {
                 self.shuffled(&SWAP_RED_BLUE)
             }
 
+            $(
+                #[inline(always)]
+                fn $interleaved(self, other: Self) -> (Self, Self) {
+                    // SAFETY: there is a value, so the processor has what it is made of.
+                    unsafe { (Self($low(self.0, other.0)), Self($high(self.0, other.0))) }
+                }
+            )*
+
             #[inline(always)]
-            fn upper_halves(self, other: Self) -> Self {
+            fn separated_bytes(self, other: Self) -> (Self, Self) {
+                let (first, second) = (self.shuffled(&LOWER_AND_UPPER), other.shuffled(&LOWER_AND_UPPER));
                 // SAFETY: there is a value, so the processor has what it is made of.
-                Self(unsafe { $blend_halves::<0b1010_1010>($by_words::<16>(self.0), other.0) })
+                unsafe {
+                    (Self($low_quarters(first.0, second.0)), Self($high_quarters(first.0, second.0)))
+                }
             }
 
             #[inline(always)]
-            fn interleaved(self, other: Self) -> (Self, Self) {
+            fn bytes_in_turns(self, other: Self) -> Self {
                 // SAFETY: there is a value, so the processor has what it is made of.
-                unsafe { (Self($low(self.0, other.0)), Self($high(self.0, other.0))) }
-            }
-
-            #[inline(always)]
-            fn clamped(blue: Self, green: Self, red: Self) -> (Self, Self) {
-                let opaque = blue.like(0x00ff_00ff);
-                // SAFETY: there is a value, so the processor has what it is made of.
-                let (even, odd) = unsafe { (Self($pack(blue.0, red.0)), Self($pack(green.0, opaque.0))) };
-                let (even, odd) = (even.shuffled(&CHANNELS), odd.shuffled(&CHANNELS));
-                // SAFETY: as above.
-                unsafe { (Self($low_bytes(even.0, odd.0)), Self($high_bytes(even.0, odd.0))) }
+                Self(unsafe { $pack(self.0, other.0) }).shuffled(&IN_TURNS)
             }
 
             #[inline(always)]
@@ -195,60 +196,66 @@ macro_rules! lanes {
 lanes! {
     Four, "sse4.1", 4,
     splat _mm_set1_epi32, load _mm_loadu_si128, store _mm_storeu_si128, stream _mm_stream_si128,
-    bytes |from: *const u8| _mm_cvtepu8_epi16(_mm_loadl_epi64(from.cast())),
+    bytes |from: *const u8| _mm_loadu_si128(from.cast()),
     halves |from: *const u8| _mm_loadu_si128(from.cast()),
     triples |from: *const u8| _mm_loadu_si128(from.cast()),
-    blend _mm_blendv_epi8, zero _mm_testz_si128,
-    pack _mm_packus_epi16, interleave _mm_unpacklo_epi16 _mm_unpackhi_epi16, _mm_unpacklo_epi8 _mm_unpackhi_epi8,
-    upper _mm_srli_epi32 _mm_blend_epi16,
+    blend _mm_blendv_epi8, pack _mm_packus_epi16, zero _mm_testz_si128,
+    interleave {
+        interleaved _mm_unpacklo_epi16 _mm_unpackhi_epi16
+        interleaved_bytes _mm_unpacklo_epi8 _mm_unpackhi_epi8
+    }
+    quarters _mm_unpacklo_epi64 _mm_unpackhi_epi64,
     binary {
         and _mm_and_si128
         or _mm_or_si128
         xor _mm_xor_si128
-        add_words _mm_add_epi32
-        multiply_add_halves _mm_madd_epi16
-        multiply_add_bytes _mm_maddubs_epi16
         add_halves _mm_add_epi16
+        add_signed_halves _mm_adds_epi16
         multiply_halves _mm_mullo_epi16
         multiply_halves_high _mm_mulhi_epu16
+        multiply_signed_halves _mm_mulhrs_epi16
         add_bytes _mm_adds_epu8
     }
     shift {
         shift_right _mm_srli_epi32
         shift_halves_left _mm_slli_epi16
         shift_halves_right _mm_srli_epi16
+        shift_signed_halves_right _mm_srai_epi16
     }
 }
 
 lanes! {
     Eight, "avx2", 8,
     splat _mm256_set1_epi32, load _mm256_loadu_si256, store _mm256_storeu_si256, stream _mm256_stream_si256,
-    bytes |from: *const u8| _mm256_shuffle_epi8(
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(from.cast())),
-        _mm256_loadu_si256(BYTES.as_ptr().cast()),
+    // Where the compiler knew what is read, it would make two shuffles of one.
+    bytes |from: *const u8| _mm256_permutevar8x32_epi32(
+        _mm256_loadu_si256(from.cast()),
+        (&raw const EVEN_WORDS_FIRST).cast::<__m256i>().read_volatile(),
     ),
     halves |from: *const u8| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_loadu_si256(from.cast())),
     triples |from: *const u8| _mm256_loadu2_m128i(from.add(12).cast(), from.cast()),
-    blend _mm256_blendv_epi8, zero _mm256_testz_si256,
-    pack _mm256_packus_epi16,
-    interleave _mm256_unpacklo_epi16 _mm256_unpackhi_epi16, _mm256_unpacklo_epi8 _mm256_unpackhi_epi8,
-    upper _mm256_srli_epi32 _mm256_blend_epi16,
+    blend _mm256_blendv_epi8, pack _mm256_packus_epi16, zero _mm256_testz_si256,
+    interleave {
+        interleaved _mm256_unpacklo_epi16 _mm256_unpackhi_epi16
+        interleaved_bytes _mm256_unpacklo_epi8 _mm256_unpackhi_epi8
+    }
+    quarters _mm256_unpacklo_epi64 _mm256_unpackhi_epi64,
     binary {
         and _mm256_and_si256
         or _mm256_or_si256
         xor _mm256_xor_si256
-        add_words _mm256_add_epi32
-        multiply_add_halves _mm256_madd_epi16
-        multiply_add_bytes _mm256_maddubs_epi16
         add_halves _mm256_add_epi16
+        add_signed_halves _mm256_adds_epi16
         multiply_halves _mm256_mullo_epi16
         multiply_halves_high _mm256_mulhi_epu16
+        multiply_signed_halves _mm256_mulhrs_epi16
         add_bytes _mm256_adds_epu8
     }
     shift {
         shift_right _mm256_srli_epi32
         shift_halves_left _mm256_slli_epi16
         shift_halves_right _mm256_srli_epi16
+        shift_signed_halves_right _mm256_srai_epi16
     }
 }
 

@@ -2,21 +2,23 @@
 //!
 //! ITU-T H.273 gives the equations: with Kr and Kb of an encoding (ITU-R BT.601-7 section 2.5.1, ITU-R BT.709-6 item 3.2),
 //! Kg = 1 - Kr - Kb, and y, b and r of the range, red is y + 2 (1 - Kr) r, blue is y + 2 (1 - Kb) b, and green is what
-//! makes Kr red + Kg green + Kb blue equal y. They are calculated in integers, [`FRACTION`] bits of them after the point;
-//! each sum fits 32 bits. That is the definition, and within one step of the equations.
+//! makes Kr red + Kg green + Kb blue equal y. They are calculated in integers: what Y, Cb and Cr contribute, each less 128,
+//! is rounded to [`FRACTION`] bits after the point; the sum of that is rounded to a whole number, and cut to 0 to 255. That is
+//! the definition. It is within 0.53 of the equations, of which 0.5 are the last rounding.
 
 use blitd_protocol::value::{ColorEncoding, ColorRange};
 
 use super::lanes::Lanes;
 use crate::pixel::OPAQUE;
 
-/// How many bits of a factor are after its point: the largest, of blue in BT.709, still fits 16 bits.
-const FRACTION: i32 = 13;
+/// How many bits of what is summed are after its point. So 16 bits hold -512 to 512, and each sum fits or is cut anyway.
+const FRACTION: i32 = 6;
 
-/// How many bits to the left samples are to be, so that the point is between the halves of a sum, and no shift is needed.
-const SCALED: i32 = 16 - FRACTION;
+/// How many bits of a factor are after its point. Times a sample that is in the upper byte of a half, that is 15 too many:
+/// those that [`Lanes::multiply_signed_halves`] drops.
+const FACTOR: i32 = FRACTION + 7;
 
-/// Factors with [`FRACTION`] bits after the point, and for each channel what is added, a half for rounding included.
+/// What Y, Cb and Cr, each less 128, are multiplied by, with [`FACTOR`] bits after the point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix {
     luma: i16,
@@ -24,13 +26,13 @@ pub(crate) struct Matrix {
     green_of_cb: i16,
     green_of_cr: i16,
     blue_of_cb: i16,
-    red: i32,
-    green: i32,
-    blue: i32,
+    /// What is added, a half for rounding included, with [`FRACTION`] bits after the point.
+    more: i16,
 }
 
-const fn factor(value: f64) -> i16 {
-    let scaled = value * (1 << FRACTION) as f64;
+/// A value with so many bits after the point.
+const fn fixed(value: f64, bits: i32) -> i16 {
+    let scaled = value * (1 << bits) as f64;
     (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i16
 }
 
@@ -38,24 +40,16 @@ impl Matrix {
     const fn new((kr, kb): (f64, f64), range: ColorRange) -> Self {
         let kg = 1.0 - kr - kb;
         let (luma, chroma, black) = match range {
-            ColorRange::Limited => (255.0 / 219.0, 255.0 / 224.0, 16),
-            ColorRange::Full => (1.0, 1.0, 0),
+            ColorRange::Limited => (255.0 / 219.0, 255.0 / 224.0, 16.0),
+            ColorRange::Full => (1.0, 1.0, 0.0),
         };
-        let luma = factor(luma);
-        let red_of_cr = factor(2.0 * (1.0 - kr) * chroma);
-        let green_of_cb = factor(-2.0 * (1.0 - kb) * kb / kg * chroma);
-        let green_of_cr = factor(-2.0 * (1.0 - kr) * kr / kg * chroma);
-        let blue_of_cb = factor(2.0 * (1.0 - kb) * chroma);
-        let base = (1 << (FRACTION - 1)) - black * luma as i32;
         Self {
-            luma,
-            red_of_cr,
-            green_of_cb,
-            green_of_cr,
-            blue_of_cb,
-            red: base - 128 * red_of_cr as i32,
-            green: base - 128 * (green_of_cb as i32 + green_of_cr as i32),
-            blue: base - 128 * blue_of_cb as i32,
+            luma: fixed(luma, FACTOR),
+            red_of_cr: fixed(2.0 * (1.0 - kr) * chroma, FACTOR),
+            green_of_cb: fixed(-2.0 * (1.0 - kb) * kb / kg * chroma, FACTOR),
+            green_of_cr: fixed(-2.0 * (1.0 - kr) * kr / kg * chroma, FACTOR),
+            blue_of_cb: fixed(2.0 * (1.0 - kb) * chroma, FACTOR),
+            more: fixed((128.0 - black) * luma + 0.5, FRACTION),
         }
     }
 
@@ -78,48 +72,89 @@ impl Matrix {
     /// The opaque word of Y, Cb and Cr.
     #[inline(always)]
     pub(super) fn pixel(&self, [y, cb, cr]: [u8; 3]) -> u32 {
-        let [y, cb, cr] = [y, cb, cr].map(i32::from);
-        let luma = y * i32::from(self.luma);
-        let channel = |of_cb: i16, of_cr: i16, more: i32| {
-            ((luma + cb * i32::from(of_cb) + cr * i32::from(of_cr) + more) >> FRACTION).clamp(0, 255) as u32
-        };
-        let red = channel(0, self.red_of_cr, self.red);
-        let green = channel(self.green_of_cb, self.green_of_cr, self.green);
-        let blue = channel(self.blue_of_cb, 0, self.blue);
+        // To the nearest: the 7 bits go that a factor has more after its point than a sum.
+        let part = |sample: u8, factor: i16| ((i32::from(sample) - 128) * i32::from(factor) + 64) >> 7;
+        let luma = part(y, self.luma) + i32::from(self.more);
+        let channel = |part: i32| ((luma + part) >> FRACTION).clamp(0, 255) as u32;
+        let red = channel(part(cr, self.red_of_cr));
+        let green = channel(part(cb, self.green_of_cb) + part(cr, self.green_of_cr));
+        let blue = channel(part(cb, self.blue_of_cb));
         OPAQUE | (red << 16) | (green << 8) | blue
     }
 
-    /// The same of pairs of pixels: in each word of `lumas` there are two Y, in each of `chromas` Cb and Cr, all in halves,
-    /// in the order of [`Lanes::interleaved`], and [`SCALED`].
+    /// What Y, Cb and Cr contribute to the pixels of pairs: in each half of a word of `lumas` there are two Y, in that of
+    /// `chromas` Cb and Cr, in the order of [`Lanes::load_bytes`].
+    ///
+    /// Left pixels and right ones are calculated apart, since both take the same of Cb and Cr.
     #[inline(always)]
-    pub(super) fn pixels<L: Lanes>(&self, lumas: L, chromas: L) -> (L, L) {
-        // Functions, since a closure that is called more than once may stay a function without the processor's features.
-        let red = part(chromas, [0, self.red_of_cr], self.red);
-        let green = part(chromas, [self.green_of_cb, self.green_of_cr], self.green);
-        let blue = part(chromas, [self.blue_of_cb, 0], self.blue);
-        let left = lumas.multiply_add_halves(halves(lumas, [self.luma, 0]));
-        let right = lumas.multiply_add_halves(halves(lumas, [0, self.luma]));
-        L::clamped(channel(left, right, blue), channel(left, right, green), channel(left, right, red))
+    pub(super) fn parts<L: Lanes>(&self, lumas: L, chromas: L) -> Parts<L> {
+        let [left, right] = upper_bytes(lumas);
+        let (left, right) = (luma(left, self), luma(right, self));
+        let [cb, cr] = upper_bytes(chromas);
+        let red = cr.multiply_signed_halves(halves(cr, self.red_of_cr));
+        let green = cb.multiply_signed_halves(halves(cb, self.green_of_cb));
+        let green = green.add_halves(cr.multiply_signed_halves(halves(cr, self.green_of_cr)));
+        let blue = cb.multiply_signed_halves(halves(cb, self.blue_of_cb));
+        Parts { left, right, red, green, blue }
     }
 }
 
-/// The same factors in each word.
-#[inline(always)]
-fn halves<L: Lanes>(like: L, [low, high]: [i16; 2]) -> L {
-    like.like(u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16)
+/// What the pixels of pairs are the sums of, in halves with [`FRACTION`] bits after the point.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<L> {
+    /// What Y contributes to all channels of the left pixels, what is always added included.
+    left: L,
+    /// The same of the right ones.
+    right: L,
+    /// What Cb and Cr contribute to a channel of both.
+    red: L,
+    green: L,
+    blue: L,
 }
 
-/// What Cb and Cr make of a channel, and what is added.
-#[inline(always)]
-fn part<L: Lanes>(chromas: L, factors: [i16; 2], more: i32) -> L {
-    let more = chromas.like((more << SCALED).cast_unsigned());
-    chromas.multiply_add_halves(halves(chromas, factors)).add_words(more)
+impl<L: Lanes> Parts<L> {
+    /// The pixels in their order, as words: four times as many as there are lanes.
+    #[inline(always)]
+    pub(super) fn pixels(self) -> [L; 4] {
+        let Self { left, right, red, green, blue } = self;
+        let blue = channel(left, right, blue);
+        let green = channel(left, right, green);
+        let red = channel(left, right, red);
+        let (first, last) = blue.interleaved_bytes(green);
+        let (first_upper, last_upper) = red.interleaved_bytes(red.like(u32::MAX));
+        let (first, second) = first.interleaved(first_upper);
+        let (third, fourth) = last.interleaved(last_upper);
+        [first, second, third, fourth]
+    }
 }
 
-/// Of the left pixels and the right ones in turns, as halves.
+/// The signs of bytes: exchanging them is the same as taking 128 away.
+const SIGNS: u32 = 0x8080_8080;
+
+/// The same number in each half.
+#[inline(always)]
+fn halves<L: Lanes>(like: L, number: i16) -> L {
+    like.like(u32::from(number.cast_unsigned()) * 0x0001_0001)
+}
+
+/// What Y contributes to all channels.
+#[inline(always)]
+fn luma<L: Lanes>(samples: L, matrix: &Matrix) -> L {
+    samples.multiply_signed_halves(halves(samples, matrix.luma)).add_halves(halves(samples, matrix.more))
+}
+
+/// The lower bytes of halves, and the upper ones, less 128 each, as the upper bytes of halves whose lower ones are 0.
+#[inline(always)]
+fn upper_bytes<L: Lanes>(bytes: L) -> [L; 2] {
+    let bytes = bytes.xor(bytes.like(SIGNS));
+    [bytes.shift_halves_left::<8>(), bytes.and(bytes.like(0xff00_ff00))]
+}
+
+/// The bytes of left pixels and right ones, in turns.
 #[inline(always)]
 fn channel<L: Lanes>(left: L, right: L, part: L) -> L {
-    left.add_words(part).upper_halves(right.add_words(part))
+    let (left, right) = (left.add_signed_halves(part), right.add_signed_halves(part));
+    left.shift_signed_halves_right::<FRACTION>().bytes_in_turns(right.shift_signed_halves_right::<FRACTION>())
 }
 
 /// A row of pixels, pairs of which share their colour.
@@ -133,7 +168,7 @@ pub(super) trait Pairs {
     /// It must be readable in the planes, and whatever it shares with the other of its pair.
     unsafe fn pixel(planes: [*const u8; 2], index: usize) -> [u8; 3];
 
-    /// What [`Matrix::pixels`] takes, of as many pairs as there are lanes, the first of which is at `planes`.
+    /// What [`Matrix::pixels`] takes, of the pixels of which the first is at `planes`.
     ///
     /// # Safety
     /// They must be readable, and the processor must have what the lanes are made of.
@@ -155,8 +190,7 @@ impl Pairs for Nv12 {
     #[inline(always)]
     unsafe fn lanes<L: Lanes>([lumas, chromas]: [*const u8; 2]) -> (L, L) {
         // SAFETY: the caller's promise.
-        let (lumas, chromas) = unsafe { (L::load_bytes(lumas), L::load_bytes(chromas)) };
-        (lumas.shift_halves_left::<SCALED>(), chromas.shift_halves_left::<SCALED>())
+        unsafe { (L::load_bytes(lumas), L::load_bytes(chromas)) }
     }
 }
 
@@ -175,9 +209,7 @@ impl Pairs for Yuyv {
     #[inline(always)]
     unsafe fn lanes<L: Lanes>([words, _]: [*const u8; 2]) -> (L, L) {
         // SAFETY: the caller's promise.
-        let halves = unsafe { L::load_halves(words) };
-        // The lower byte of each half and the upper one: what a shift and a mask do, in one instruction.
-        let scaled = 0x0001_0001 << SCALED;
-        (halves.multiply_add_bytes(halves.like(scaled)), halves.multiply_add_bytes(halves.like(scaled << 8)))
+        let (first, last) = unsafe { (L::load_halves(words), L::load_halves(words.add(size_of::<L>()))) };
+        first.separated_bytes(last)
     }
 }
