@@ -183,6 +183,7 @@ impl Client {
             | Scene::Compose
             | Scene::PassOfCopies
             | Scene::PassOfBlends
+            | Scene::Passes
             | Scene::Copy
             | Scene::Stream
             | Scene::Store

@@ -34,6 +34,8 @@ pub(super) enum Scene {
     PassOfCopies,
     /// Blends what a frame shows of other layers; of composing.rs only.
     PassOfBlends,
+    /// Copies or blends what a frame shows of all layers; of composing.rs only.
+    Passes,
     /// Many draws that are answered as one.
     Batch,
     /// Many draws sent together, each with its completion.
@@ -47,7 +49,7 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    const ALL: [(&str, Self); 19] = [
+    const ALL: [(&str, Self); 20] = [
         ("draw", Self::Draw),
         ("carried", Self::Carried),
         ("service", Self::Service),
@@ -62,6 +64,7 @@ impl Scene {
         ("compose", Self::Compose),
         ("pass-of-copies", Self::PassOfCopies),
         ("pass-of-blends", Self::PassOfBlends),
+        ("passes", Self::Passes),
         ("batch", Self::Batch),
         ("pipeline", Self::Pipeline),
         ("probe", Self::Probe),

@@ -1,5 +1,9 @@
 //! Composing a frame of many layers that overlap, beside what it is made of: a pass over each pixel that is seen of each
-//! layer. And the process in which both are measured.
+//! layer. And the process in which all is measured.
+//!
+//! What a pass costs depends on what is in the cache. A frame reads pixels of all layers, which is more than the caches of
+//! many processors hold; so does the pass that the goal is about. Passes over opaque layers and over others apart find more
+//! of theirs there each time that they are repeated, and are shown besides.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -19,7 +23,7 @@ use blitd_client::Format;
 use blitd_client::protocol::image::Rectangle;
 use blitd_client::protocol::value::{Backend, Band, Name, Operator, Transform};
 use blitd_pixels::blit;
-use blitd_pixels::view::{Picture, View};
+use blitd_pixels::view::{Picture, PictureMut, View};
 
 use super::Bench;
 use super::client::{answer_commands, nanoseconds, say, timed};
@@ -39,9 +43,9 @@ const OUTPUT: u32 = 1;
 /// The smallest side of a layer, in pixels.
 const LEAST_SIDE: u32 = 200;
 
-/// What the result is called.
-pub(super) fn name() -> String {
-    format!("compose {}x{}, {LAYERS} layers: passes", FRAME.0, FRAME.1)
+/// What the results are called: beside all of the layers, and beside opaque ones and others apart.
+pub(super) fn names() -> [String; 2] {
+    ["passes", "passes apart"].map(|peer| format!("compose {}x{}, {LAYERS} layers: {peer}", FRAME.0, FRAME.1))
 }
 
 /// What composing a frame takes.
@@ -50,16 +54,20 @@ pub(super) fn measure(bench: &mut Bench) -> Result<(), TaskError> {
     let mut worker = start(bench, || Worker::start(&mut command))?;
     let (width, height) = FRAME;
     let mut ask = |scene, amount| worker.ask(&Command { scene, width, height, amount });
-    let mut rounds = Rounds::default();
+    let [mut together, mut apart] = [Rounds::default(), Rounds::default()];
     for round in 0..=bench.rounds {
         let ours = microseconds(&ask(Scene::Compose, bench.milliseconds)?, 1);
+        let passes = microseconds(&ask(Scene::Passes, bench.milliseconds)?, 1);
         let copies = microseconds(&ask(Scene::PassOfCopies, bench.milliseconds / 2)?, 1);
         let blends = microseconds(&ask(Scene::PassOfBlends, bench.milliseconds / 2)?, 1);
         if round > 0 {
-            rounds.add(ours, copies + blends);
+            together.add(ours, passes);
+            apart.add(ours, copies + blends);
         }
     }
-    bench.result(Line::new(name(), &rounds, "µs", Some(OF_PASSES)));
+    let [name, name_apart] = names();
+    bench.result(Line::new(name, &together, "µs", Some(OF_PASSES)));
+    bench.result(Line::new(name_apart, &apart, "µs", None));
     Ok(())
 }
 
@@ -112,7 +120,11 @@ impl Stage {
         let times = timed(command.amount, || {
             match command.scene {
                 Scene::Compose => self.frame()?,
-                scene => self.pass(&snapshot, &steps, scene == Scene::PassOfBlends),
+                Scene::PassOfCopies => self.pass(&snapshot, &steps, &[Kind::Copy], self.past_cache()),
+                Scene::PassOfBlends => {
+                    self.pass(&snapshot, &steps, &[Kind::Blend], self.canvas.picture_mut())
+                }
+                _ => self.pass(&snapshot, &steps, &[Kind::Copy, Kind::Blend], self.canvas.picture_mut()),
             }
             Ok(None)
         })?;
@@ -145,22 +157,40 @@ impl Stage {
         }
     }
 
+    /// The canvas, for what is not read soon.
+    fn past_cache(&self) -> Option<PictureMut<'_>> {
+        self.canvas.picture_for(u64::from(FRAME.0) * u64::from(FRAME.1) * 4)
+    }
+
     /// Copies or blends what is seen of layers, each pixel of each of them once.
-    fn pass(&self, snapshot: &[Placed<Rc<Storage>>], steps: &[Blit], blends: bool) {
-        let whole = u64::from(FRAME.0) * u64::from(FRAME.1) * 4;
+    fn pass(
+        &self,
+        snapshot: &[Placed<Rc<Storage>>],
+        steps: &[Blit],
+        kinds: &[Kind],
+        canvas: Option<PictureMut<'_>>,
+    ) {
+        let Some(mut canvas) = canvas else { return };
         for step in steps {
             let Some(placed) = step.layer.and_then(|index| snapshot.get(index)) else { continue };
-            if placed.is_opaque == blends {
-                continue;
-            }
-            // What is blended is read, and so is better in the cache.
-            let canvas = if blends { self.canvas.picture_mut() } else { self.canvas.picture_for(whole) };
-            let (Some(source), Some(mut canvas)) = (placed.storage.picture(), canvas) else { continue };
+            let (kind, operator) = match placed.is_opaque {
+                true => (Kind::Copy, Operator::Source),
+                false => (Kind::Blend, Operator::Over),
+            };
+            let Some(source) = placed.storage.picture().filter(|_| kinds.contains(&kind)) else { continue };
             let from = (step.pixels.left() - placed.place.left(), step.pixels.top() - placed.place.top());
-            let operator = if blends { Operator::Over } else { Operator::Source };
             blit::draw(&source, from, &mut canvas, step.pixels, operator, placed.opacity);
         }
     }
+}
+
+/// What becomes of a layer's pixels.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// Opaque ones replace what is there.
+    Copy,
+    /// Others are blended with it.
+    Blend,
 }
 
 /// Where the layers are, from the lowest one on, which covers the frame.

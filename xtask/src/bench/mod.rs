@@ -170,7 +170,7 @@ fn measure(bench: &mut Bench, names: &[String]) -> Result<(), TaskError> {
             bilinear::measure(bench, from, to)?;
         }
     }
-    if wanted(&composing::name()) {
+    if composing::names().iter().any(|name| wanted(name)) {
         composing::measure(bench)?;
     }
     if wanted("start to first draw") {
