@@ -16,10 +16,15 @@ pub struct Blit {
     pub pixels: Rectangle,
 }
 
+/// Into how many rectangles opaque layers cut what is below them at the most. More are of use in no usual scene, and each is
+/// a piece of every layer below.
+const MOST: usize = 32;
+
 /// What to do, in this order, so that `rectangle` shows the snapshot (bottom to top).
 ///
-/// Steps of opaque layers and of the background do not overlap each other; they replace what is there. Those of other
-/// layers blend with what the steps before them left.
+/// Steps of opaque layers and of the background replace what is there, and those of other layers blend with what the steps
+/// before them left. What opaque layers cover is left out; where that would cut what is below into too many pieces, it is
+/// done and replaced.
 pub fn plan<S>(snapshot: &[Placed<S>], rectangle: Rectangle) -> Vec<Blit> {
     let mut open = Area::from(rectangle);
     let mut steps = Vec::new();
@@ -29,7 +34,11 @@ pub fn plan<S>(snapshot: &[Placed<S>], rectangle: Rectangle) -> Vec<Blit> {
         }
         steps.extend(open.within(layer.place).map(|pixels| Blit { layer: Some(index), pixels }));
         if layer.is_opaque {
-            open.subtract(layer.place);
+            let mut rest = open.clone();
+            rest.subtract(layer.place);
+            if rest.rectangles().len() <= MOST.max(open.rectangles().len()) {
+                open = rest;
+            }
         }
     }
     steps.extend(open.rectangles().iter().map(|pixels| Blit { layer: None, pixels: *pixels }));
@@ -79,5 +88,36 @@ mod tests {
                 prop_assert_eq!(done, expected, "pixel ({}, {})", x, y);
             }
         }
+    }
+
+    #[test]
+    fn strips_of_opaque_layers_do_not_cut_what_is_below_into_any_number_of_pieces() {
+        let of = |place: Rectangle, is_opaque| Placed {
+            layer: LayerKey::default(),
+            storage: (),
+            place,
+            crop: whole(place.width(), place.height()),
+            opacity: 255,
+            is_opaque,
+        };
+        let screen = Rectangle::new(0, 0, 1024, 8).unwrap();
+        let strips = (0..500).map(|strip| of(Rectangle::new(2 * strip, 0, 1, 8).unwrap(), true));
+        let mut snapshot: Vec<_> = [of(screen, false)].into_iter().chain(strips).collect();
+        let steps = plan(&snapshot, screen);
+        let blended: Vec<_> =
+            steps.iter().filter(|step| step.layer == Some(0)).map(|step| step.pixels).collect();
+        assert_eq!(blended.len(), MOST);
+        // All that is open is there, and comes before the strips that lie over it.
+        assert!((0..512).all(|at| blended.iter().any(|piece| holds(*piece, 2 * at + 1, 3))));
+        assert!(steps.is_sorted_by_key(|step| step.layer));
+        // One that covers all that is open leaves no more pieces than there are.
+        snapshot.push(of(screen, true));
+        assert_eq!(plan(&snapshot, screen), [Blit { layer: Some(501), pixels: screen }]);
+        snapshot.swap(0, 501);
+        snapshot.truncate(501);
+        assert!(
+            plan(&snapshot, screen).iter().all(|step| step.layer.is_some()),
+            "no background under opaque layers"
+        );
     }
 }

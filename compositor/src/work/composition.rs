@@ -68,6 +68,9 @@ pub struct Composition {
     /// XRGB8888 where the result is opaque, else ARGB8888.
     format: Format,
     missing: Area,
+    /// A rectangle and its plan, which serves all slices in it: to plan again for each takes longer than the slice where
+    /// there are hundreds of layers.
+    planned: (Rectangle, Vec<Blit>),
     /// How many bytes of the target are written in all.
     whole: u64,
     target: Target,
@@ -85,7 +88,16 @@ impl Composition {
     ) -> Self {
         let target = Target::Screen { storage, turn };
         let whole = stale.rectangles().iter().map(|part| part.pixels() * 4).sum();
-        Self { whole, snapshot, background, format: Format::Xrgb8888, missing: stale, target, bytes: 0 }
+        Self {
+            whole,
+            snapshot,
+            background,
+            format: Format::Xrgb8888,
+            missing: stale,
+            planned: Default::default(),
+            target,
+            bytes: 0,
+        }
     }
 
     /// A capture of an output that has these `bounds`.
@@ -108,6 +120,7 @@ impl Composition {
             background,
             format: Format::Xrgb8888,
             missing: source.into(),
+            planned: Default::default(),
             target,
             bytes: 0,
         })
@@ -133,6 +146,7 @@ impl Composition {
             background: 0,
             format,
             missing: source.into(),
+            planned: Default::default(),
             target,
             bytes: 0,
         })
@@ -160,7 +174,7 @@ impl Composition {
         budget: u64,
         span: &mut [u8],
     ) -> Result<(u64, Vec<Rectangle>), RegionError> {
-        let mut steps = plan(&self.snapshot, part);
+        let mut steps = self.steps(part);
         let mut cost = self.cost_of(&steps) + self.besides(part);
         let (mut most, mut rest) = (budget, Vec::new());
         // What is cut off is as much as fits where all pixels cost the same. Where they do not, all that is expensive may
@@ -208,6 +222,14 @@ impl Composition {
             below = after;
         }
         Ok((cost, rest))
+    }
+
+    /// What composes a part.
+    fn steps(&mut self, part: Rectangle) -> Vec<Blit> {
+        if !self.planned.0.contains(part) {
+            self.planned = (part, plan(&self.snapshot, part));
+        }
+        clipped(&self.planned.1, part)
     }
 
     /// Which parts of the picture depend on `pixels` of a storage, or may.
