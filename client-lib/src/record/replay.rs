@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use blitd_protocol::image::Rectangle;
+use blitd_protocol::image::Format;
 use blitd_protocol::reply::{Reply, Welcome};
 use blitd_protocol::request::{
     Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES, Pixels, RegionCreate,
     Request,
 };
-use blitd_protocol::value::{Memory, Mode, Priority};
+use blitd_protocol::value::{Filter, Memory, Mode, Priority};
 
 use super::Record;
 use super::picture::Part;
@@ -82,9 +82,8 @@ impl Record {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
                     Part::Draw(draw, None) => replay.pieces(draw, |ranges, pixels| {
-                        ranges
-                            .iter()
-                            .for_each(|range| pixels.extend_from_slice(&draw.carried[range.clone()]));
+                        let kept = ranges.iter().filter_map(|range| draw.carried.get(range.clone()));
+                        kept.for_each(|kept| pixels.extend_from_slice(kept));
                         Ok(())
                     })?,
                     Part::Draw(draw, Some(backing)) => {
@@ -105,6 +104,20 @@ impl Record {
         }
         replay.hear(self).map(drop)
     }
+}
+
+/// How many columns and rows of an image may travel in a message, of so many columns that are wanted.
+fn most(format: Format, width: u32) -> (u32, u32) {
+    let carried = MAX_CARRIED as u32;
+    if !format.is_yuv() {
+        let bytes = format.bytes_per_pixel();
+        let columns = width.min(carried / bytes).max(1);
+        return (columns, (carried / (columns * bytes)).max(1));
+    }
+    // Whole pairs, and on both sides those that the first and the last pixel share their colours with: at most two bytes
+    // for each.
+    let columns = width.next_multiple_of(2).min(carried / 16);
+    (columns, (carried / (2 * (columns + 2)) - 2) & !1)
 }
 
 impl Replay<'_> {
@@ -149,10 +162,7 @@ impl Replay<'_> {
         let [left, top, width, height] =
             [draw.source.x, draw.source.y, draw.source.width, draw.source.height].map(|side| side >> 16);
         let format = draw.image.check(|_| Ok::<_, Error>(u64::MAX))?.format();
-        // Of pixels that share their colours, some beside these travel too: less than twice as many.
-        let bytes = if format.is_yuv() { 4 } else { format.bytes_per_pixel() };
-        let columns = width.min(MAX_CARRIED as u32 / bytes).max(1);
-        let rows = (MAX_CARRIED as u32 / (columns * bytes)).max(1);
+        let (columns, rows) = most(format, width);
         for y in (0..height).step_by(rows as usize) {
             for x in (0..width).step_by(columns as usize) {
                 let size = [columns.min(width - x), rows.min(height - y)];
@@ -168,10 +178,10 @@ impl Replay<'_> {
                     width: size[0],
                     height: size[1],
                 };
-                let piece = Draw { source, destination, carried: Cow::Borrowed(&[]), ..*draw };
-                let area =
-                    Rectangle::from_size(size[0], size[1]).translated((left + x) as i32, (top + y) as i32);
-                let area = area.unwrap_or_default();
+                // What is neither scaled nor turned looks at no pixel beside it.
+                let filter = Filter::Nearest;
+                let piece = Draw { source, destination, filter, carried: Cow::Borrowed(&[]), ..*draw };
+                let area = inline::needed(&piece);
                 let mut ranges = Ranges::default();
                 let image = ranges.add(&draw.image, area, u64::MAX)?;
                 let mut pixels = Vec::with_capacity(ranges.length());

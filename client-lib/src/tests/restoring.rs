@@ -401,6 +401,62 @@ fn many_pixels_travel_in_messages_that_can_be() {
     assert!(seen.into_iter().eq(0..60_000));
 }
 
+/// Brightness and colours of a pixel in a packed image of this width and height.
+fn of_pixel(
+    format: Format,
+    bytes: &[u8],
+    (width, height): (usize, usize),
+    (x, y): (usize, usize),
+) -> [u8; 3] {
+    let pairs = width.div_ceil(2);
+    if format == Format::Yuyv {
+        let pair = &bytes[(y * pairs + x / 2) * 4..][..4];
+        return [pair[x % 2 * 2], pair[1], pair[3]];
+    }
+    let colours = &bytes[width * height + (y / 2 * pairs + x / 2) * 2..][..2];
+    [bytes[y * width + x], colours[0], colours[1]]
+}
+
+#[test]
+fn pixels_that_share_their_colours_travel_with_these() {
+    let parts = [(0, 0, 640, 480), (3, 1, 637, 479), (0, 7, 1, 473), (639, 0, 1, 480), (10, 11, 5, 1)];
+    for (format, part) in [Format::Nv12, Format::Yuyv].into_iter().flat_map(|it| parts.map(|part| (it, part)))
+    {
+        let (left, top, width, height) = part;
+        let place = Place::new();
+        let (mut connection, mut peer) = place.connect(Mode::Shared);
+        let (layer, mut region) = answered(&mut connection, &mut peer, 2, |connection| {
+            let layer = connection.create_layer(&LayerOptions::new(640, 480)).unwrap();
+            (layer, connection.create_region(640 * 480 * 2).unwrap())
+        });
+        let original: Vec<u8> = (0..640 * 480 * 2u32).map(|at| (at * 7 + at / 640 * 13) as u8).collect();
+        region.bytes_mut().copy_from_slice(&original);
+        answered(&mut connection, &mut peer, 1, |connection| {
+            let draw = Draw::new(ImageView::packed(640, 480, format)).part(left, top, width, height);
+            connection.draw(&layer, &mut region, &draw).unwrap();
+        });
+        region.bytes_mut().fill(0);
+        drop(peer);
+        let mut seen = vec![false; (width * height) as usize];
+        for asked in restored(&mut place.welcome(Mode::Shared)) {
+            let Request::Draw(draw) = asked.request else { continue };
+            assert!(draw.carried.len() <= MAX_CARRIED, "{format} {part:?}");
+            let size = (draw.image.width as usize, draw.image.height as usize);
+            for (y, x) in
+                (0..draw.source.height >> 16).flat_map(|y| (0..draw.source.width >> 16).map(move |x| (y, x)))
+            {
+                let (across, down) = (draw.destination.x as u32 + x, draw.destination.y as u32 + y);
+                let from = ((draw.source.x >> 16) + x, (draw.source.y >> 16) + y);
+                let carried = of_pixel(format, &draw.carried, size, (from.0 as usize, from.1 as usize));
+                let at = ((left + across) as usize, (top + down) as usize);
+                assert_eq!(carried, of_pixel(format, &original, (640, 480), at), "{format} {part:?} {at:?}");
+                seen[(down * width + across) as usize] = true;
+            }
+        }
+        assert!(seen.into_iter().all(|it| it), "{format} {part:?}");
+    }
+}
+
 #[test]
 fn an_inline_draw_is_sent_again_with_all_of_its_pixels() {
     let place = Place::new();
