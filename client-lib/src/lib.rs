@@ -48,7 +48,7 @@
 //!
 //! | what | is restored |
 //! | --- | --- |
-//! | a picture | from its draws and fills: from the regions they drew from, or from copies where these have changed since |
+//! | a picture | from its draws and fills, scaled and turned as they were: from the regions they drew from, or from copies where these have changed since |
 //! | a picture of very many parts | from one image, for which the library captures the layer meanwhile; not at all, until all of it is drawn anew, where the daemon's limits have no room for that |
 //! | a [repainted](LayerOptions::repainted) layer | without its picture |
 //! | which of two layers of the same z is in front | as before where both are of one connection; else that whose program came back later, so layers that overlap those of others need a [z](LayerOptions::z) of their own |

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use blitd::server::listener::Listener;
 use blitd_client::{
-    BatchEntry, Connection, ConnectionOptions, Draw, Error, Format, ImageView, Layer, LayerChange,
-    LayerOptions, LendError, Mode, Pixels, Region, Reply,
+    BatchEntry, Connection, ConnectionOptions, Draw, Error, Filter, FixedRectangle, Format, ImageView, Layer,
+    LayerChange, LayerOptions, LendError, Mode, Pixels, Region, Reply, Transform,
 };
 use blitd_protocol::error::ErrorCode;
 use fixture::relay::relay;
@@ -269,6 +269,44 @@ fn draws_over_each_other_fills_and_batches_come_back_as_they_lie() {
         let [first, second] = layers;
         (connection, vec![first, second, opaque])
     });
+}
+
+/// From a region that is there, from one that holds other pixels by then, and from one that is gone; with few pixels and
+/// with more than a message carries; shared and in messages.
+#[test]
+fn pictures_that_were_scaled_or_turned_come_back() {
+    for mode in [Mode::Shared, Mode::Inline] {
+        same(|daemons| {
+            let is_shared = mode == Mode::Shared;
+            let socket = if is_shared { daemons.socket() } else { relay(&daemons.socket()) };
+            let mut connection = Connection::open_at(&socket, "program").unwrap();
+            assert_eq!(connection.mode(), mode);
+            let (mut layers, mut regions) = (Vec::new(), Vec::new());
+            for (number, (width, height)) in (0..).zip([(40, 30), (300, 200), (160, 150), (200, 300)]) {
+                let options = options().at(number * 50, number * 30).z(number);
+                let layer = connection.create_layer(&options).unwrap();
+                connection.fill(&layer, 0xff20_4060, 0, 0, 100, 80).unwrap();
+                let mut region = region(&mut connection, width, height, 70 + number as u64);
+                let scaled =
+                    Draw::new(view(width, height)).at(5, 3).scaled_to(90, 70).filter(Filter::Bilinear);
+                connection.draw(&layer, &mut region, &scaled.over()).unwrap();
+                let part = FixedRectangle { x: 0x1_8000, y: 0x2_4000, width: 20 << 16, height: 11 << 16 };
+                let turned = Draw::new(view(width, height)).part_of_pixels(part).at(30, 20);
+                connection.draw(&layer, &mut region, &turned.transform(Transform::Rotate90)).unwrap();
+                match number {
+                    0 | 1 => paint(&mut region, 99),
+                    2 => drop(region),
+                    _ => regions.push(region),
+                }
+                layers.push(layer);
+            }
+            daemons.replace();
+            // The regions are there until the other daemon has all.
+            connection.outputs().unwrap();
+            drop(regions);
+            (connection, layers)
+        });
+    }
 }
 
 #[test]
@@ -579,6 +617,12 @@ impl Chance<'_> {
         let at = [0, 1].map(|_| self.random.below(120) as i32 - 30);
         let draw = Draw::new(view(100, 100)).at(at[0], at[1]);
         let draw = if self.random.below(6) == 0 { draw } else { draw.part(left, top, width, height) };
+        let draw = match self.random.below(6) {
+            0 => draw.scaled_to(left + 1, top + 1),
+            1 => draw.scaled_to(2 * width, 3 * height).filter(Filter::Bilinear),
+            2 => draw.transform(Transform::ReflectRotate90),
+            _ => draw,
+        };
         match self.random.below(3) {
             0 => draw,
             1 => draw.over(),

@@ -122,7 +122,11 @@ impl Record {
             }
             Request::RegionDestroy { region } => {
                 if let Some(RegionRecord { backing, .. }) = self.regions.remove(&region) {
-                    self.pictures().for_each(|(_, picture)| picture.release(&backing));
+                    let release = |(layer, picture): (u32, &mut Picture)| {
+                        picture.release(&backing);
+                        picture.wants_capture().then_some(layer)
+                    };
+                    return self.pictures().filter_map(release).collect();
                 }
             }
             Request::LayerCreate(create) => {

@@ -73,7 +73,7 @@ impl Part {
     }
 
     /// Whether it can be drawn in pieces: pixel by pixel, each to its own.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Fill(_) => true,
             Self::Draw(draw, _) => {
@@ -175,9 +175,6 @@ impl Picture {
             if area.contains(self.bounds) {
                 self.clear();
             }
-        }
-        if !part.is_plain() {
-            return self.forget();
         }
         if !self.is_lost {
             if let Part::Draw(_, Some(backing)) = &part {

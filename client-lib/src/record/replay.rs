@@ -10,7 +10,7 @@ use blitd_protocol::request::{
     Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES, Pixels, RegionCreate,
     Request,
 };
-use blitd_protocol::value::{Filter, Memory, Mode, Priority};
+use blitd_protocol::value::{Access, Filter, Memory, Mode, Priority};
 
 use super::Record;
 use super::picture::Part;
@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::inline::{self, Ranges};
 use crate::layer::SharedToken;
 use crate::link::{Link, Serial};
-use crate::region::Backing;
+use crate::memory;
+use crate::region::{Backing, new_id};
 
 /// How long each reply may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,14 +82,14 @@ impl Record {
             for part in layer.picture.iter().flat_map(|picture| picture.parts()) {
                 match part {
                     Part::Fill(fill) => replay.ask(&Request::Fill(*fill), Asked::Picture)?,
-                    Part::Draw(draw, None) => replay.pieces(draw, |ranges, pixels| {
+                    Part::Draw(draw, None) => replay.carry(draw, part.is_plain(), |ranges, pixels| {
                         let kept = ranges.iter().filter_map(|range| draw.carried.get(range.clone()));
                         kept.for_each(|kept| pixels.extend_from_slice(kept));
                         Ok(())
                     })?,
                     Part::Draw(draw, Some(backing)) => {
                         let is_there = self.regions.get(&backing.id()).is_some_and(|it| it.refusal.is_none());
-                        replay.draw(draw, backing, is_there)?;
+                        replay.draw(draw, part.is_plain(), backing, is_there)?;
                     }
                 }
             }
@@ -140,7 +141,13 @@ impl Replay<'_> {
     }
 
     /// A draw from a region that the daemon has; from a dmabuf that is lent for just that; or from memory here.
-    fn draw(&mut self, draw: &Draw<'static>, backing: &Backing, is_there: bool) -> Result<(), Error> {
+    fn draw(
+        &mut self,
+        draw: &Draw<'static>,
+        is_plain: bool,
+        backing: &Backing,
+        is_there: bool,
+    ) -> Result<(), Error> {
         let request = Request::Draw(draw.clone());
         if backing.is_dmabuf() && !is_there {
             self.create(backing, Asked::Picture)?;
@@ -150,7 +157,67 @@ impl Replay<'_> {
         if is_there && self.mode == Mode::Shared {
             return self.ask(&request, Asked::Picture);
         }
-        self.pieces(draw, |ranges, pixels| backing.read_ranges(ranges, pixels))
+        self.carry(draw, is_plain, |ranges, pixels| backing.read_ranges(ranges, pixels))
+    }
+
+    /// A draw from memory here: where it is plain, in pieces.
+    fn carry(
+        &mut self,
+        draw: &Draw<'static>,
+        is_plain: bool,
+        read: impl Fn(&Ranges, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if is_plain { self.pieces(draw, read) } else { self.whole(draw, read) }
+    }
+
+    /// A draw that scales or turns, whose pixels depend on each other: what one message cannot carry is lent or written
+    /// for just that.
+    fn whole(
+        &mut self,
+        draw: &Draw<'static>,
+        read: impl Fn(&Ranges, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let area = inline::needed(draw);
+        let mut ranges = Ranges::default();
+        let image = ranges.add(&draw.image, area, u64::MAX)?;
+        let mut pixels = Vec::with_capacity(ranges.length());
+        read(&ranges, &mut pixels)?;
+        let mut request = inline::carrying(draw, &image, area, Cow::Owned(pixels));
+        if request.carried.len() <= MAX_CARRIED {
+            self.ask(&Request::Draw(request), Asked::Picture)?;
+            return self.pace();
+        }
+        let pixels = std::mem::take(&mut request.carried);
+        let region = new_id();
+        let planes = request.image.plane_count as usize;
+        request.image.planes.iter_mut().take(planes).for_each(|plane| plane.region = region);
+        let (mut memory, descriptor) = memory::shared(pixels.len())?;
+        memory.copy_from_slice(&pixels);
+        let size = pixels.len() as u64;
+        let backing = Backing::new(region, descriptor, size, Memory::Memfd, Access::Read);
+        self.create(&backing, Asked::Picture)?;
+        if self.mode == Mode::Inline {
+            for (index, piece) in pixels.chunks(MAX_CARRIED).enumerate() {
+                let (offset, bytes) = ((index * MAX_CARRIED) as u64, Cow::Borrowed(piece));
+                self.ask(&Request::RegionWrite { region, offset, bytes }, Asked::Picture)?;
+                self.pace()?;
+            }
+        }
+        self.ask(&Request::Draw(request), Asked::Picture)?;
+        self.ask(&Request::RegionDestroy { region }, Asked::Picture)?;
+        self.pace()
+    }
+
+    /// Sends what is queued, and waits where that is much.
+    fn pace(&mut self) -> Result<(), Error> {
+        self.link.flush()?;
+        if self.link.unsent() > AHEAD
+            && let Some((last, _)) = self.asked.pop_back()
+        {
+            // What is refused is left out, like any other part.
+            self.reply(last)?;
+        }
+        Ok(())
     }
 
     /// A draw from memory here, in as many messages as it takes to carry the pixels.
@@ -189,13 +256,7 @@ impl Replay<'_> {
                 let request = inline::carrying(&piece, &image, area, Cow::Owned(pixels));
                 self.ask(&Request::Draw(request), Asked::Picture)?;
             }
-            self.link.flush()?;
-            if self.link.unsent() > AHEAD
-                && let Some((last, _)) = self.asked.pop_back()
-            {
-                // Pieces that are refused are left out, like any other part.
-                self.reply(last)?;
-            }
+            self.pace()?;
         }
         Ok(())
     }

@@ -166,6 +166,31 @@ fn layers_that_linger_are_claimed_where_the_daemon_has_them() {
     assert_eq!((kept.token(), lost.token()), (Some(tokens[0]), Some(tokens[2])));
 }
 
+/// A photograph that is shown small is not kept for that.
+#[test]
+fn a_picture_that_is_much_less_than_what_it_was_made_of_becomes_one_image() {
+    for (side, is_captured) in [(60, false), (200, true)] {
+        let place = Place::new();
+        let (mut connection, mut peer) = place.connect(Mode::Shared);
+        let asked = thread::scope(|scope| {
+            let daemon = scope.spawn(|| {
+                std::iter::repeat_with(|| peer.done().request)
+                    .take_while(|asked| !matches!(asked, Request::Fill(_)))
+                    .collect::<Vec<_>>()
+            });
+            let layer = connection.create_layer(&options()).unwrap();
+            let mut region = connection.create_region((side * side * 4) as usize).unwrap();
+            let draw = Draw::new(ImageView::packed(side, side, Format::Xrgb8888)).scaled_to(50, 50);
+            connection.draw(&layer, &mut region, &draw).unwrap();
+            connection.destroy_region(region).unwrap();
+            connection.fill(&layer, 9, 1, 1, 2, 2).unwrap();
+            daemon.join().unwrap()
+        });
+        let captures = asked.iter().filter(|asked| matches!(asked, Request::Capture(_))).count();
+        assert_eq!(captures, usize::from(is_captured), "{side}: {asked:?}");
+    }
+}
+
 /// What a layer shows that another program drew is captured, so that it can be restored too.
 #[test]
 fn the_picture_of_a_claimed_layer_is_captured() {
