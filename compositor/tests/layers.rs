@@ -95,6 +95,24 @@ fn a_layer_fills_its_size_with_its_crop() {
 }
 
 #[test]
+fn changes_in_a_batch_are_those_of_what_the_ones_before_made() {
+    let mut fixture = Fixture::new(SIDE, SIDE);
+    let mut client = fixture.client("layers");
+    fixture.layer(&mut client, layer(1, 0, 0, 32, 16));
+    let to = |x| LayerConfigure { place: Some((x, 0)), ..configure(1) };
+    let far = i32::MAX - 40;
+    fixture.done(&mut client, &Request::LayerConfigure(to(far)));
+    let larger = LayerConfigure { size: Some((100, 100)), ..configure(1) };
+    // So large it does not fit there, and so far away it does not when it is large.
+    let batch = |changes: [LayerConfigure; 2]| Request::Batch(changes.map(Entry::LayerConfigure).into());
+    fixture.done(&mut client, &batch([to(0), larger]));
+    fixture.refused_with(&mut client, &batch([larger, to(far)]), ErrorCode::SizeOverflow);
+    let before = LayerConfigure { size: Some((32, 16)), ..configure(1) };
+    fixture.done(&mut client, &batch([before, to(far)]));
+    fixture.refused_with(&mut client, &batch([larger, to(0)]), ErrorCode::SizeOverflow);
+}
+
+#[test]
 fn a_size_or_a_crop_that_cannot_be_is_refused() {
     // So large a picture costs more than users may have by default.
     let mut fixture = Fixture::configured(config(SIDE, SIDE, "[limits]\ncomposing = 100000000000"));

@@ -99,7 +99,7 @@ pub(super) fn carry_out(
         }
         Request::LayerCreate(create) => layer_create(rooms, client, create),
         Request::LayerConfigure(configure) => {
-            let configures = [layer_configure(rooms, client, &configure)?];
+            let configures = [layer_configure(rooms, client, &configure, |_| None)?];
             let change = change(rooms, &configures);
             charge(rooms, client, change.more())?;
             rooms.scene.configure(configures);
@@ -325,24 +325,15 @@ fn layer_create(rooms: &mut Rooms, client: &mut Client, create: LayerCreate) -> 
     Ok(token.map_or(Outcome::Done, |token| Outcome::Reply(Reply::Token(token))))
 }
 
-/// What a layer would be after the change.
+/// What a layer would be after the change, where it has been `earlier` changed to something.
 fn layer_configure(
     rooms: &Rooms,
     client: &Client,
     configure: &LayerConfigure,
+    earlier: impl FnOnce(LayerKey) -> Option<Attributes>,
 ) -> Result<(LayerKey, Attributes), Refusal> {
     let (key, layer) = client.ids().layer(&rooms.scene, configure.layer)?;
-    let attributes = changed(rooms, client, layer, layer.attributes, configure)?;
-    Ok((key, attributes))
-}
-
-fn changed(
-    rooms: &Rooms,
-    client: &Client,
-    layer: &Layer<Rc<Storage>>,
-    before: Attributes,
-    configure: &LayerConfigure,
-) -> Result<Attributes, Refusal> {
+    let before = earlier(key).unwrap_or(layer.attributes);
     configure.band.map_or(Ok(()), |band| check_band(client, band))?;
     let (x, y) = configure.place.unwrap_or((before.place.left(), before.place.top()));
     let (width, height) = configure.size.unwrap_or((before.place.width(), before.place.height()));
@@ -353,7 +344,7 @@ fn changed(
         None => before.output,
         Some(number) => known(rooms, number)?,
     };
-    Ok(Attributes {
+    let attributes = Attributes {
         output,
         place,
         crop,
@@ -361,7 +352,8 @@ fn changed(
         z: configure.z.unwrap_or(before.z),
         opacity: configure.opacity.unwrap_or(before.opacity),
         visible: configure.visible.unwrap_or(before.visible),
-    })
+    };
+    Ok((key, attributes))
 }
 
 fn layer_destroy(rooms: &mut Rooms, client: &mut Client, layer: u32) -> Result<Outcome, Refusal> {
@@ -390,15 +382,9 @@ fn batch(rooms: &mut Rooms, client: &mut Client, entries: Vec<Entry<'static>>) -
                 );
             }
             Entry::LayerConfigure(configure) => {
-                let (key, mut attributes) = layer_configure(rooms, client, &configure).map_err(at)?;
                 // Two changes of one layer add up, as they would one after the other.
-                if let Some(earlier) = configures.get(&key) {
-                    let (_, layer) = client
-                        .ids()
-                        .layer(&rooms.scene, configure.layer)
-                        .map_err(|error| at(error.into()))?;
-                    attributes = changed(rooms, client, layer, *earlier, &configure).map_err(at)?;
-                }
+                let earlier = |key| configures.get(&key).copied();
+                let (key, attributes) = layer_configure(rooms, client, &configure, earlier).map_err(at)?;
                 configures.insert(key, attributes);
             }
         }
