@@ -151,7 +151,8 @@ impl FrameClock {
 
     /// When the next frame is to begin, where that has been told to be later than at once.
     pub fn begins_at(&self) -> Option<u64> {
-        self.aim.filter(|_| self.state == State::Idle).map(|aim| aim.begin)
+        let may_aim = matches!(self.state, State::Idle | State::Resting { .. });
+        self.aim.filter(|_| may_aim).map(|aim| aim.begin)
     }
 
     /// Whether the frame under way needs the time that is left until its vblank.

@@ -126,6 +126,9 @@ fn who_is_alone_is_not_sliced_for_nobody() {
     };
     let alone = ask(&mut fixture, &mut client);
     assert!(alone[0] == (Path::InPlace, 1) && alone[1].1 <= 4, "{alone:?}");
+    fixture.layer(&mut client, layer(2, 0, 0, 1920, 1080));
+    let screen = fixture.done(&mut client, &Request::Fill(fill(2, 5, 1920, 1080)));
+    assert_eq!((screen.path, screen.slices), (Path::InPlace, 1), "a picture of 1920x1080");
     let other = fixture.client("other");
     let beside = ask(&mut fixture, &mut client);
     assert!(beside.iter().all(|done| done.0 == Path::Swapped) && beside[1].1 >= 16, "{beside:?}");

@@ -4,8 +4,9 @@
 mod fixture;
 
 use blitd_client::Serial;
+use blitd_protocol::image::Format;
 use blitd_protocol::reply::{Reply, Shown};
-use blitd_protocol::request::Request;
+use blitd_protocol::request::{Entry, LayerConfigure, LayerCreate, Request};
 use blitd_protocol::value::Priority;
 use fixture::{Client, Fixture, PERIOD, START, fill, layer};
 
@@ -91,6 +92,32 @@ fn what_is_drawn_too_late_comes_with_the_next_and_keeps_nothing_back() {
         assert_eq!(shown(&mut late, after).sequence, sequence + 1);
         assert_eq!(fixture.glass(0)[0], 0xffff_ff00 + round);
     }
+}
+
+/// What is shown anew may blend with all that is stale already.
+#[test]
+fn a_frame_that_becomes_dearer_begins_earlier() {
+    // Of which little has been measured: by stepped time, composing takes none.
+    let mut fixture = Fixture::new(SIZE.0, SIZE.1);
+    let mut client = fixture.client("painter");
+    fixture.layer(&mut client, layer(1, 0, 0, SIZE.0, SIZE.1));
+    for id in 2..4 {
+        let create = LayerCreate {
+            fourcc: Format::Argb8888.fourcc(),
+            visible: false,
+            ..layer(id, 0, 0, SIZE.0, SIZE.1)
+        };
+        fixture.layer(&mut client, create);
+    }
+    fixture.rest();
+    paint(&mut fixture, &mut client, 99);
+    fixture.turn();
+    let before = fixture.daemon.wakes_at().unwrap();
+    let show = |layer| LayerConfigure { layer, visible: Some(true), ..LayerConfigure::default() };
+    fixture.done(&mut client, &Request::Batch((2..4).map(show).map(Entry::LayerConfigure).collect()));
+    fixture.turn();
+    let after = fixture.daemon.wakes_at().unwrap();
+    assert!(after + MS < before, "{after} and {before}");
 }
 
 #[test]

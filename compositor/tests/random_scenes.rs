@@ -261,7 +261,7 @@ impl World {
                 same("the picture from nothing", &screen, &words(&monitor.fresh), &expected)?;
                 let frame = monitor.output.frame(snapshot, Vec::new()).into_iter();
                 let frame = frame.map(|composition| self.compositions.begin(composition)).collect();
-                monitor.output.begin(frame, 0);
+                monitor.output.begin(frame, 0, 0);
                 monitor.frame = Some(Frame { expected, is_committed: false });
             }
             None => {}
@@ -270,7 +270,7 @@ impl World {
                     let budget = one_of(random, &[1, 100, 1000, 5000, 100_000]);
                     let (step, bytes) = self.compositions.step(id, budget).unwrap().unwrap();
                     if step == work::Step::Finished {
-                        monitor.output.composed_part(id, bytes);
+                        monitor.output.composed_part(id, bytes, 0);
                     }
                 }
                 if monitor.output.composing().is_empty() {

@@ -77,6 +77,8 @@ pub struct Output {
     on_planes: Vec<(LayerKey, Rectangle)>,
     /// Whether the frame under way leaves the buffer on the glass that is there: only planes change.
     keeps: bool,
+    /// What the buffers of planes lack of what their layers show: those that are not on the glass, and the others.
+    stale_on_planes: [Area; 2],
     /// What has changed since the frame before began: what the glass is to be told.
     changed: Area,
     /// The same, of the frame under way.
@@ -92,8 +94,10 @@ pub struct Output {
     composed: u64,
     /// How many stale pixels the clock has been told the cost of, for the next frame.
     weighed: Option<u64>,
-    /// What composing the frame under way costs, in bytes of slices.
+    /// What composing the frame under way costs, in bytes of slices, without what others have composed for it.
     cost: u64,
+    /// How long the display has taken to choose its planes, in nanoseconds.
+    choosing: u64,
     /// When it began, and how long requests have held it up since, in nanoseconds.
     began: u64,
     held_up: u64,
@@ -117,6 +121,7 @@ impl Output {
             back: second,
             on_planes: Vec::new(),
             keeps: false,
+            stale_on_planes: Default::default(),
             changed: Area::default(),
             shown_damage: Area::default(),
             composing: Vec::new(),
@@ -128,6 +133,7 @@ impl Output {
             composed: 0,
             weighed: None,
             cost: 0,
+            choosing: 0,
             began: 0,
             held_up: 0,
             composing_took: 0,
@@ -153,9 +159,19 @@ impl Output {
     pub fn damage(&mut self, layer: LayerKey, pixels: Rectangle) {
         let Some(pixels) = pixels.intersection(self.bounds()) else { return };
         self.generation += 1;
-        if !self.on_planes.iter().any(|(other, _)| *other == layer) {
+        if self.is_on_plane(layer) {
+            for area in &mut self.stale_on_planes {
+                area.add(pixels);
+                area.limit(MOST_RECTANGLES);
+            }
+        } else {
             self.spoil(pixels);
         }
+    }
+
+    /// Takes note that what the next frame costs may have become more without more of it being stale.
+    pub const fn forget_weight(&mut self) {
+        self.weighed = None;
     }
 
     fn spoil(&mut self, pixels: Rectangle) {
@@ -190,6 +206,8 @@ impl Output {
     pub fn set_off(&mut self, is_off: bool) -> Vec<CompositionId> {
         self.is_off = is_off;
         self.clock.reset();
+        self.on_planes.clear();
+        self.stale_on_planes = Default::default();
         self.weighed = None;
         self.frame_generation = self.shown_generation;
         self.on_glass.stale = self.bounds().into();
@@ -205,8 +223,13 @@ impl Output {
 
     /// Whether the clock has to be told what the next frame costs: for the first time, or since that has become more.
     pub fn is_to_be_weighed(&self, now: u64) -> bool {
-        let grows = |weighed: u64| self.back.stale.pixels() >= weighed + WEIGHTY;
+        let grows = |weighed: u64| self.stale_pixels() >= weighed + WEIGHTY;
         self.wants_frame() && self.weighed.is_none_or(grows) && self.clock.is_idle(now)
+    }
+
+    /// How many pixels are to be composed or copied, some of them perhaps twice.
+    fn stale_pixels(&self) -> u64 {
+        self.back.stale.pixels() + self.stale_on_planes[0].pixels()
     }
 
     /// Whether the clock has seen no vblank for too long to know when the next one will be.
@@ -221,10 +244,8 @@ impl Output {
 
     /// Tells the clock what the next frame costs as things are.
     pub fn weigh(&mut self, mut snapshot: Vec<Placed<Rc<Storage>>>, now: u64) {
-        self.weighed = Some(self.back.stale.pixels());
-        // What changes on planes is copied into one of two buffers, which lacks what changed before as well.
-        let copied = self.on_planes.iter().flat_map(|(_, place)| self.changed.within(*place));
-        let copies: u64 = copied.map(|pixels| pixels.pixels() * 4 * 2).sum();
+        self.weighed = Some(self.stale_pixels());
+        let copies = self.stale_on_planes[0].pixels() * 4;
         snapshot.retain(|placed| !self.is_on_plane(placed.layer));
         let missing = self.missing(&snapshot);
         let cost = self.composition(snapshot, missing).cost();
@@ -275,6 +296,8 @@ impl Output {
         }
         self.frame_generation = self.generation;
         self.shown_damage = std::mem::take(&mut self.changed);
+        self.stale_on_planes[0] = Area::default();
+        self.stale_on_planes.swap(0, 1);
         self.cost = compositions.iter().map(Composition::cost).sum();
         compositions
     }
@@ -319,10 +342,11 @@ impl Output {
         Composition::frame(snapshot, self.screen.background, missing, storage, self.turn())
     }
 
-    /// The frame has begun, under these numbers.
-    pub fn begin(&mut self, compositions: Vec<CompositionId>, now: u64) {
+    /// The frame has begun, under these numbers, after the display has taken so long to choose its planes, in nanoseconds.
+    pub fn begin(&mut self, compositions: Vec<CompositionId>, now: u64, choosing: u64) {
         self.clock.begin();
         self.weighed = None;
+        self.choosing = choosing;
         (self.began, self.held_up) = (now, 0);
         self.composing = compositions;
     }
@@ -342,8 +366,10 @@ impl Output {
         &self.composing
     }
 
-    /// One of these is composed, of so many bytes.
-    pub fn composed_part(&mut self, composition: CompositionId, bytes: u64) {
+    /// One of these is composed, of so many bytes. What `settled` of it, in bytes of slices, others have composed was done
+    /// in the time of requests.
+    pub fn composed_part(&mut self, composition: CompositionId, bytes: u64, settled: u64) {
+        self.cost = self.cost.saturating_sub(settled);
         self.composing.retain(|other| *other != composition);
         self.composed += bytes;
     }
@@ -362,7 +388,7 @@ impl Output {
 
     /// The display has taken the frame, which took so long, in nanoseconds.
     pub fn committed(&mut self, time: u64) {
-        self.clock.measured(self.cost, self.composing_took, time);
+        self.clock.measured(self.cost, self.composing_took, self.choosing + time);
     }
 
     /// The display has refused the frame: it is tried again after a while.
@@ -376,7 +402,7 @@ impl Output {
 
     /// When the output has to be looked at again, if it has to be.
     pub fn wakes_at(&self) -> Option<u64> {
-        let next = self.clock.rests_until().or_else(|| self.clock.begins_at());
+        let next = self.clock.rests_until().max(self.clock.begins_at());
         self.clock.vblank_at().or(next.filter(|_| self.wants_frame()))
     }
 
@@ -476,10 +502,10 @@ mod tests {
         let mut compositions = Compositions::default();
         let [composition] = <[Composition; 1]>::try_from(output.frame(snapshot, Vec::new())).unwrap();
         let composition = compositions.begin(composition);
-        output.begin(vec![composition], 0);
+        output.begin(vec![composition], 0, 0);
         let (step, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
         assert_eq!(step, Step::Finished);
-        output.composed_part(composition, bytes);
+        output.composed_part(composition, bytes, 0);
         output.commit(0);
         output.flip(u64::MAX);
         bytes
@@ -511,13 +537,92 @@ mod tests {
         assert_eq!(compose(&mut output, Vec::new()), 20 * 10 * 4, "a driver need not clear its buffers");
     }
 
+    /// How long after the vblank before a frame is begun, after some that have taken a nanosecond for each byte of slices, of which
+    /// others have composed half, or none.
+    fn learnt(is_settled: bool) -> u64 {
+        let unmapper = Helper::start().unwrap().unmapper();
+        let storage = || Rc::new(Storage::new(1024, 1024, Format::Xrgb8888, &unmapper).unwrap());
+        let screen = Screen { mode: (1024, 1024), ..headless(Transform::Identity, 0).screen };
+        let mut output = Output::new(1, screen, FrameClock::paced(0, 60_000), [storage(), storage()], 0);
+        let (layer, place) = (storage(), screen.bounds());
+        let crop = whole(1024, 1024);
+        let key = LayerKey::default();
+        let placed =
+            Placed { layer: key, storage: Rc::clone(&layer), place, crop, opacity: 255, is_opaque: true };
+        let mut compositions = Compositions::default();
+        for _ in 0..60 {
+            let now = output.last_flip().time;
+            output.damage_whole();
+            output.weigh(vec![placed.clone()], now);
+            let frame = output.frame(vec![placed.clone()], Vec::new());
+            let mut left = frame[0].cost();
+            let composition = compositions.begin(frame.into_iter().next().unwrap());
+            output.begin(vec![composition], now, 0);
+            if is_settled {
+                let before = left;
+                compositions.settle(&layer, Rectangle::from_size(1024, 512), &mut left);
+                assert!(left < before * 6 / 10 && left > before * 4 / 10);
+            }
+            let settled = compositions.settled(composition);
+            let (_, bytes) = compositions.step(composition, u64::MAX).unwrap().unwrap();
+            output.composed_part(composition, bytes, settled);
+            output.commit(now + left);
+            output.committed(0);
+            assert!(output.flip(u64::MAX));
+        }
+        output.damage_whole();
+        let now = output.last_flip().time;
+        output.weigh(vec![placed], now);
+        output.wakes_at().unwrap() - now
+    }
+
+    #[test]
+    fn what_others_have_composed_of_a_frame_does_not_make_the_next_one_late() {
+        let (alone, settled) = (learnt(false), learnt(true));
+        assert!(alone.abs_diff(settled) < alone / 20, "{alone} and {settled} ns after the vblank before");
+    }
+
+    /// When a frame of a layer of 1024x1024 begins of which all has been drawn anew, on a plane or not.
+    fn begin_of(is_on_plane: bool) -> u64 {
+        let unmapper = Helper::start().unwrap().unmapper();
+        let storage = || Rc::new(Storage::new(1024, 1024, Format::Xrgb8888, &unmapper).unwrap());
+        let screen = Screen { mode: (1024, 1024), ..headless(Transform::Identity, 0).screen };
+        let mut output = Output::new(1, screen, FrameClock::paced(0, 60_000), [storage(), storage()], 0);
+        let crop = whole(1024, 1024);
+        let (layer, place) = (LayerKey::default(), screen.bounds());
+        let placed = Placed { layer, storage: storage(), place, crop, opacity: 255, is_opaque: true };
+        // Frames that take as long as to be planned earlier than the least.
+        (0..20).for_each(|_| output.clock.measured(8 << 20, 8_000_000, 0));
+        for stale in [place, place, Rectangle::from_size(1, 1)] {
+            output.generation += 1;
+            output.spoil(stale);
+            frame_of(&mut output, &placed, is_on_plane);
+        }
+        let now = output.last_flip().time;
+        output.damage(layer, Rectangle::from_size(1, 1));
+        output.weigh(vec![placed.clone()], now);
+        let little = output.wakes_at().unwrap();
+        assert!(!output.is_to_be_weighed(now));
+        output.damage(layer, place);
+        assert!(output.is_to_be_weighed(now), "it has become more");
+        output.weigh(vec![placed], now);
+        assert!(output.wakes_at().unwrap() < little);
+        output.wakes_at().unwrap() - now
+    }
+
+    #[test]
+    fn what_is_copied_to_a_plane_weighs_as_much_as_what_is_composed() {
+        let (composed, copied) = (begin_of(false), begin_of(true));
+        assert!(composed.abs_diff(copied) < 1_000_000, "{composed} and {copied} ns after the vblank");
+    }
+
     #[test]
     fn the_glass_is_told_where_it_changes_and_not_where_the_picture_does() {
         let mut output = headless(Transform::Rotate90, 0xff00_0000);
         assert_eq!(output.screen().size(), (10, 20));
         output.damage(LayerKey::default(), Rectangle::new(1, 2, 3, 4).unwrap());
         output.frame(Vec::new(), Vec::new());
-        output.begin(Vec::new(), 0);
+        output.begin(Vec::new(), 0, 0);
         let (_, damage) = output.commit(0);
         // Its upper left corner is where the upper right one was, 10 - (1 + 3) from the right.
         assert_eq!(damage.rectangles(), [Rectangle::new(2, 6, 4, 3).unwrap()]);
@@ -533,11 +638,11 @@ mod tests {
         let frame = output.frame(vec![layer.clone()], on_planes);
         let numbers: Vec<CompositionId> =
             frame.into_iter().map(|composition| compositions.begin(composition)).collect();
-        output.begin(numbers.clone(), 0);
+        output.begin(numbers.clone(), 0, 0);
         let mut pixels = 0;
         for number in numbers {
             let (_, bytes) = compositions.step(number, u64::MAX).unwrap().unwrap();
-            output.composed_part(number, bytes);
+            output.composed_part(number, bytes, 0);
             pixels += bytes / 4;
         }
         let (picture, damage) = output.commit(0);

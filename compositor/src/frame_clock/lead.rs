@@ -15,11 +15,11 @@ const FIRST_RATE: u64 = 131_072;
 const FIRST_COMMIT: u64 = 50_000;
 
 /// However little there is to compose, it is expected to cost what this many bytes do: what is small is not found in the
-/// cache.
+/// cache. So what is smaller says nothing of what a MiB costs.
 const LEAST_BYTES: u64 = 256 * 1024;
 
-/// A frame of this many bytes pulls what is expected of a MiB half as much as one without end. What is small says little
-/// of what is large.
+/// A frame of this many bytes pulls what is expected of a MiB half as much as one without end, and a larger one pulls it up
+/// at once. What is small says little of what is large.
 const TELLING_BYTES: u64 = 4 << 20;
 
 /// The part of the way down to what has been measured that is gone at each frame: one of so many.
@@ -38,6 +38,13 @@ const MARGIN_DESCENT: u64 = 4096;
 
 /// How long it may take, in nanoseconds, until the daemon has woken and done the slice that was before the frame.
 const WAKING: u64 = 300_000;
+
+/// What is drawn this long before a vblank, in nanoseconds, is in its frame. Until then no frame that can wait begins; and
+/// however little it costs, it begins then, and has the rest of the time for a machine that is held up.
+const PROMISED: u64 = 2_000_000;
+
+/// How much later than that a frame begins, in nanoseconds: what has been drawn by then has been asked for by then.
+const RECEIPT: u64 = 100_000;
 
 /// What is expected of an output's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,19 +81,23 @@ impl Lead {
 
     /// How long before its vblank it is to begin, in nanoseconds, where that can be chosen: the daemon has to wake for it.
     pub fn planned(&self, bytes: u64) -> u64 {
-        self.needed(bytes).saturating_add(WAKING)
+        self.needed(bytes).saturating_add(WAKING).max(PROMISED - RECEIPT)
     }
 
     /// Composing a frame that costs so many bytes of slices has taken so long, and committing it, in nanoseconds of work.
     pub fn measured(&mut self, bytes: u64, composing: u64, commit: u64) {
-        let rate = composing.saturating_mul(1 << 20) / bytes.max(LEAST_BYTES);
-        let (share, of) = (bytes, bytes + TELLING_BYTES);
-        follow(&mut self.rate, rate, share, of * DESCENT);
-        let of = if rate < self.best_rate { of } else { of * DESCENT };
-        approach(&mut self.best_rate, rate, share, of);
+        follow(&mut self.commit, commit, (1, 1), (1, DESCENT));
+        if bytes < LEAST_BYTES {
+            return;
+        }
+        let rate = composing.saturating_mul(1 << 20) / bytes;
+        let (share, of) = (bytes, bytes.saturating_add(TELLING_BYTES));
+        let rise = (bytes.min(TELLING_BYTES), TELLING_BYTES);
+        follow(&mut self.rate, rate, rise, (share, of.saturating_mul(DESCENT)));
+        let of = if rate < self.best_rate { of } else { of.saturating_mul(DESCENT) };
+        approach(&mut self.best_rate, rate, (share, of));
         // What is hoped for chooses the vblank: more than what is expected would have frames wait for a later one.
         self.best_rate = self.best_rate.min(self.rate);
-        follow(&mut self.commit, commit, 1, DESCENT);
     }
 
     /// A frame that began in time came a vblank late.
@@ -100,17 +111,19 @@ impl Lead {
     }
 }
 
-/// Up to what has been measured at once, but by a quarter at the most; down by a share of the difference.
-fn follow(expected: &mut u64, measured: u64, share: u64, of: u64) {
+/// Up to what has been measured at once, but by a share of a quarter at the most; down by a share of the difference. Shares
+/// are fractions.
+fn follow(expected: &mut u64, measured: u64, rise: (u64, u64), descent: (u64, u64)) {
     if measured > *expected {
-        *expected = measured.min((*expected).saturating_add(*expected / 4 + 1));
+        let most = (*expected).saturating_add(*expected / 4 + 1);
+        approach(expected, measured.min(most), rise);
     } else {
-        approach(expected, measured, share, of);
+        approach(expected, measured, descent);
     }
 }
 
 /// Goes to what has been measured by a share of the difference.
-fn approach(expected: &mut u64, measured: u64, share: u64, of: u64) {
+fn approach(expected: &mut u64, measured: u64, (share, of): (u64, u64)) {
     let part = u128::from(expected.abs_diff(measured)) * u128::from(share) / u128::from(of.max(1));
     let part = u64::try_from(part).unwrap_or(u64::MAX);
     *expected =
@@ -185,6 +198,23 @@ mod tests {
             composing(&lead, LARGE) <= first,
             "a small one that takes longer for a byte than a large one"
         );
+        for _ in 0..100 {
+            lead.measured(16 * 1024, 200_000, FIRST_COMMIT);
+        }
+        assert!(composing(&lead, LARGE) <= first, "what is not found in the cache");
+        for _ in 0..10 {
+            lead.measured(LEAST_BYTES, 200_000, FIRST_COMMIT);
+        }
+        assert!(composing(&lead, LARGE) < first * 6 / 5, "nor for ten frames of more");
+    }
+
+    #[test]
+    fn what_is_drawn_as_long_before_as_is_promised_is_in_the_frame_however_small() {
+        let lead = Lead::default();
+        assert!(lead.planned(0) < PROMISED && lead.planned(0) >= PROMISED - RECEIPT);
+        // It is safe for much longer, and what comes later is not put off for it.
+        assert!(lead.needed(0) < PROMISED / 4);
+        assert!(lead.planned(2 * LARGE) > PROMISED, "more takes what it takes");
     }
 
     #[test]

@@ -75,6 +75,20 @@ fn a_refused_frame_is_followed_by_a_rest() {
     assert!(clock.is_idle(10 + AFTER_REFUSAL));
 }
 
+#[test]
+fn after_a_rest_the_next_frame_is_aimed_as_any_other() {
+    let mut clock = experienced(FrameClock::driven(0, 50_000));
+    clock.begin();
+    clock.commit(5);
+    clock.refused(10);
+    let now = 10 + AFTER_REFUSAL;
+    clock.see(now - MS);
+    clock.aim(now, LARGE);
+    let begin = clock.begins_at().unwrap();
+    assert!(begin > now && clock.rests_until().is_some_and(|rest| rest <= now) && !clock.may_begin(now));
+    assert!(clock.may_begin(begin));
+}
+
 /// Bytes of a frame of 1920x1080, written past the cache.
 const LARGE: u64 = 2 * 1920 * 1080 * 4;
 
@@ -110,13 +124,15 @@ fn a_frame_begins_as_late_as_is_safe() {
 }
 
 #[test]
-fn a_small_frame_begins_later_than_a_large_one() {
+fn a_small_frame_begins_later_than_a_large_one_and_not_later_than_two_milliseconds_before() {
     let begin = |bytes| {
         let mut clock = experienced(FrameClock::paced(0, 50_000));
         clock.aim(MS, bytes);
         clock.begins_at().unwrap()
     };
-    assert!(begin(1) > begin(LARGE) + MS * 8 / 10);
+    assert!(begin(1) > begin(2 * LARGE) + MS);
+    // What is finished then is asked for soon after.
+    assert!((PERIOD - 2 * MS + 1..PERIOD - MS * 18 / 10).contains(&begin(1)));
 }
 
 #[test]
@@ -141,7 +157,7 @@ fn what_comes_late_keeps_nothing_from_its_vblank() {
     let mut clock = experienced(FrameClock::paced(0, 50_000));
     clock.aim(MS, 1);
     let small = clock.begins_at().unwrap();
-    clock.aim(2 * MS, LARGE);
+    clock.aim(2 * MS, 2 * LARGE);
     assert!(clock.begins_at().unwrap() < small, "more to compose takes longer");
     clock.aim(PERIOD - MS, LARGE);
     assert!(clock.may_begin(PERIOD - MS), "it is too late, and what was there first was not");

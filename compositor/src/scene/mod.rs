@@ -135,6 +135,8 @@ pub struct Damage {
     pub pixels: Rectangle,
     /// Which of the layer's own pixels have changed; `None` where it has only been moved, shown, hidden or the like.
     pub drawn: Option<Rectangle>,
+    /// Whether the layer is shown otherwise than before, or has been: what is composed there may cost more than it did.
+    pub is_arranged: bool,
 }
 
 /// More rectangles than this in an area that may hold more than it must are replaced by the one around them.
@@ -237,8 +239,8 @@ impl<S: Clone> Scene<S> {
             }
             self.damage_whole(key);
             let Some(layer) = self.layers.get_mut(&key) else { continue };
-            // What is drawn while it is not shown is not told.
-            let drawn = (!shows(layer)).then(|| layer.bounds());
+            // What is drawn while it is not shown is not told, nor what is drawn where it is cropped off.
+            let drawn = (!shows(layer) || before.crop != attributes.crop).then(|| layer.bounds());
             layer.attributes = attributes;
             self.damage_place(key, drawn);
             is_restacked |= (before.band, before.z) != (attributes.band, attributes.z);
@@ -334,7 +336,7 @@ impl<S: Clone> Scene<S> {
     fn damage_place(&mut self, key: LayerKey, drawn: Option<Rectangle>) {
         if let Some(layer) = self.layers.get(&key).filter(|layer| shows(layer)) {
             let Attributes { output, place, .. } = layer.attributes;
-            self.damage.push(Damage { layer: key, output, pixels: place, drawn });
+            self.damage.push(Damage { layer: key, output, pixels: place, drawn, is_arranged: true });
         }
     }
 
@@ -343,7 +345,8 @@ impl<S: Clone> Scene<S> {
             let Attributes { output, place, crop, .. } = layer.attributes;
             let touched = crop::touched(crop, place, part);
             let drawn = Some(part);
-            self.damage.extend(touched.map(|pixels| Damage { layer: key, output, pixels, drawn }));
+            let damage = |pixels| Damage { layer: key, output, pixels, drawn, is_arranged: false };
+            self.damage.extend(touched.map(damage));
         }
     }
 }
@@ -475,6 +478,10 @@ mod tests {
         scene.drawn_in_place(key, rectangle(8, 8, 2, 2));
         assert!(damage(&mut scene).is_empty(), "that is cropped off");
         assert_eq!(scene.snapshot(OWN)[0].crop, crop);
+        scene.configure([(key, Attributes { place, ..attributes })]);
+        let drawn: Vec<_> = scene.take_damage().filter_map(|damage| damage.drawn).collect();
+        assert_eq!(drawn, [rectangle(0, 0, 10, 10)], "and comes to light");
+        scene.configure([(key, Attributes { place, crop, ..attributes })]);
         assert_eq!(scene.get(key).unwrap().bounds(), rectangle(0, 0, 10, 10), "the picture stays as it is");
     }
 

@@ -48,13 +48,16 @@ enum Progress {
 impl Rooms {
     /// Tells the outputs what the scene says has changed.
     pub(super) fn spread_damage(&mut self) {
-        for Damage { layer, output, pixels, drawn } in self.scene.take_damage() {
+        for Damage { layer, output, pixels, drawn, is_arranged } in self.scene.take_damage() {
             if let Some(drawn) = drawn {
                 self.display.drawn(layer, drawn);
             }
             for (id, pixels) in self.arrangement.spread(output, pixels) {
                 if let Some(output) = self.outputs.iter_mut().find(|output| output.id() == id) {
                     output.damage(layer, pixels);
+                    if is_arranged {
+                        output.forget_weight();
+                    }
                 }
             }
         }
@@ -88,8 +91,13 @@ impl Server {
             let snapshot = snapshot(output);
             let on_planes = rooms.display.begin(output, &snapshot);
             rooms.clock.passed();
+            let begun = rooms.clock.now();
             let frame = output.frame(snapshot, on_planes).into_iter();
-            output.begin(frame.map(|composition| rooms.compositions.begin(composition)).collect(), now);
+            output.begin(
+                frame.map(|composition| rooms.compositions.begin(composition)).collect(),
+                begun,
+                begun.saturating_sub(now),
+            );
             if output.composing().is_empty() {
                 show(&mut rooms.display, output, &rooms.clock);
             }
@@ -171,6 +179,7 @@ impl Server {
             return;
         };
         rooms.counters.slices += 1;
+        let settled = rooms.compositions.settled(composition);
         let step = rooms.compositions.step(composition, slice);
         rooms.clock.passed();
         let bytes = match step {
@@ -186,7 +195,7 @@ impl Server {
                 0
             }
         };
-        output.composed_part(composition, bytes);
+        output.composed_part(composition, bytes, settled);
         if output.composing().is_empty() {
             show(&mut rooms.display, output, &rooms.clock);
         }

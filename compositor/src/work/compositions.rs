@@ -21,6 +21,8 @@ pub struct CompositionId(u64);
 struct Running {
     id: CompositionId,
     composition: Composition,
+    /// What has been composed of it for those who overwrite what it shows, in bytes of slices.
+    settled: u64,
     result: Result<(), RegionError>,
 }
 
@@ -61,7 +63,7 @@ impl Compositions {
     pub fn begin(&mut self, composition: Composition) -> CompositionId {
         let id = CompositionId(self.next);
         self.next += 1;
-        self.running.push(Running { id, composition, result: Ok(()) });
+        self.running.push(Running { id, composition, settled: 0, result: Ok(()) });
         id
     }
 
@@ -95,13 +97,20 @@ impl Compositions {
                     continue;
                 }
                 let parts = running.composition.missing().extract(whole_tiles(touched));
+                let before = *budget;
                 running.compose(parts, budget, &mut self.span);
+                running.settled += before - *budget;
                 if running.result.is_ok() && running.composition.missing().intersects(touched) {
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// What has been composed of a composition on the budgets of others, in bytes of slices.
+    pub fn settled(&self, id: CompositionId) -> u64 {
+        self.running.iter().find(|running| running.id == id).map_or(0, |running| running.settled)
     }
 
     /// Forgets a composition, as where the client that asked for it has gone.

@@ -7,7 +7,7 @@
 //! - [`cost`]: what composing a layer costs.
 //! - [`compositions`]: all of these that are under way, and what is overwritten under them.
 //!
-//! A slice is one step of at most [`SLICE`] bytes. Between slices everything may happen: other requests, deaths of
+//! A slice is one step of at most [`SLICE`] bytes, or [`SLICE_ALONE`]. Between slices everything may happen: other requests, deaths of
 //! clients, vblanks. Two rules keep every picture whole all the same.
 //!
 //! **What lands, lands at once.** An operation that fits one slice is drawn in place. A longer one, and every batch, is
@@ -40,8 +40,8 @@ use crate::memory::storage::StorageError;
 pub const SLICE: u64 = 256 * 1024;
 
 /// The same while there is one connection only: nobody but itself waits, and looking around is for little. A picture of
-/// 1920x1080 is drawn in place then, and takes no second storage.
-pub const SLICE_ALONE: u64 = 32 * SLICE;
+/// 1920x1080 is drawn in place then, rows counted, and takes no second storage.
+pub const SLICE_ALONE: u64 = 36 * SLICE;
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -141,11 +141,11 @@ impl Stage {
         self.output.damage_whole();
         let compositions = self.output.frame(self.snapshot(), Vec::new());
         let composing = compositions.into_iter().map(|composition| self.compositions.begin(composition));
-        self.output.begin(composing.collect(), 0);
+        self.output.begin(composing.collect(), 0, 0);
         while let Some(id) = self.output.composing().first().copied() {
             match self.compositions.step(id, SLICE_ALONE) {
                 Some(Ok((Step::Unfinished, _))) => {}
-                Some(Ok((Step::Finished, bytes))) => self.output.composed_part(id, bytes),
+                Some(Ok((Step::Finished, bytes))) => self.output.composed_part(id, bytes, 0),
                 Some(Err(error)) => return Err(lost(error.to_string())),
                 None => return Err(lost("nobody has begun it".into())),
             }
