@@ -117,12 +117,12 @@ impl LinearTaps {
 }
 
 impl Taps<Pair> {
-    /// All pixels in eights, of which those from pixel `head` on follow each other. What that leaves over at both ends is part of
+    /// All pixels in eights, of which those from pixel `head`, one of the first eight, on follow each other. What that leaves over at both ends is part of
     /// eights that have other pixels of their neighbours too.
     fn octets(&self, head: usize) -> Vec<Octet> {
         let count = self.entries.len();
         let Some(last) = count.checked_sub(LANES) else { return Vec::new() };
-        let head = head.min(last);
+        let head = (head % LANES).min(last);
         let mut places = Vec::with_capacity(count / LANES + 2);
         places.extend((head > 0).then_some(0));
         places.extend((head..=last).step_by(LANES));
@@ -160,5 +160,46 @@ impl Taps<Span> {
         entries.iter_mut().for_each(|span| span.first -= first);
         let reach = entries.iter().map(|span| span.last() as usize + 1).max().unwrap_or_default();
         Self { first, reach, entries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn octets_are_the_pairs_once_more(
+            start in 0u32..200_000, length in 1u32..6_000_000, size in 1u32..100, first in 0u32..100, head in 0usize..10,
+        ) {
+            let axis = Axis::new(start, length, size).unwrap();
+            let taps = LinearTaps::new(Taps::linear(&axis, first.min(size - 1)..size), head);
+            let (pairs, octets) = (taps.pairs().entries(), taps.octets());
+            let mut is_there = vec![false; pairs.len()];
+            for octet in octets {
+                let place = octet.place as usize;
+                for (index, pair) in pairs[place..place + LANES].iter().enumerate() {
+                    let (four, left) = (index / 4, [0, 1, 4, 5][index % 4]);
+                    for (lane, word) in [(left, pair.index), (left + 2, pair.index + 1)] {
+                        // A permutation looks at the lowest three bits.
+                        prop_assert_eq!(octet.starts[four] + octet.lanes[four][lane] % LANES as u32, word);
+                        prop_assert_eq!(octet.lanes[four][lane] >> 24, pair.weights >> 16);
+                    }
+                    is_there[place + index] = true;
+                }
+                prop_assert!(octet.starts.iter().all(|start| *start as usize + LANES <= taps.pairs().reach()));
+                // What follows the head is aligned as that is; the rest is at the ends.
+                let head = (head % LANES).min(pairs.len() - LANES);
+                let is_end = place == 0 || place + LANES == pairs.len();
+                prop_assert!(is_end || place % LANES == head % LANES);
+            }
+            if pairs.len() >= LANES && taps.pairs().reach() >= LANES && !axis.is_mean() {
+                prop_assert!(is_there.iter().all(|is_there| *is_there));
+            } else if pairs.len() < LANES || taps.pairs().reach() < LANES {
+                prop_assert!(octets.is_empty());
+            }
+        }
     }
 }
