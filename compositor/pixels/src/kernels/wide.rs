@@ -10,7 +10,7 @@ use crate::rows::Rows;
 /// The two even bytes of a word, each in a half of it.
 const EVEN: u32 = 0x00ff_00ff;
 
-/// How far ahead of what goes past the cache to fetch, in bytes, as copies do.
+/// How far ahead of what goes past the cache to fetch, in bytes, as copies do: in the next page.
 const AHEAD: usize = 4096;
 
 /// All bytes times a factor, which is in both halves of each word, `/ 255`, as [`pixel::multiply`](crate::pixel::multiply)
@@ -48,6 +48,16 @@ unsafe fn put<L: Lanes>((first, second): (L, L), to: *mut u32, is_past_cache: bo
     }
 }
 
+/// Asks for one line of what is written next past the cache, where these are the first `count` words of a page: not for the
+/// line, which is written as a whole, but for the page, whose place has to be looked up. Stores wait for that, and what is
+/// calculated between them is too much for the processor to go on beyond them meanwhile. Memory that is not cached is not read.
+#[inline(always)]
+fn ask_for_page<L: Lanes>(to: *mut u32, count: usize) {
+    if to.addr() % AHEAD < count * size_of::<u32>() {
+        L::prefetch(to.wrapping_byte_add(AHEAD).cast());
+    }
+}
+
 /// # Safety
 /// That of [`Fetch`](super::Fetch), and the processor must have what the lanes are made of.
 #[inline(always)]
@@ -67,6 +77,7 @@ pub(super) unsafe fn fetch<L: Lanes, S: Samples>(
         while count >= pair + S::AHEAD {
             if is_past_cache {
                 L::prefetch(from.wrapping_add(AHEAD));
+                ask_for_page::<L>(to, pair);
             }
             put(S::pair::<L>(from), to, is_past_cache);
             (from, to, count) = (from.add(pair * S::BYTES), to.add(pair), count - pair);
@@ -212,6 +223,9 @@ unsafe fn pairs<L: Lanes, P: Pairs, const IS_PAST_CACHE: bool>(
             planes = after::<P>(planes, step);
             if left > 0 {
                 next = parts::<L, P, IS_PAST_CACHE>(planes, matrix);
+            }
+            if IS_PAST_CACHE {
+                ask_for_page::<L>(to, step);
             }
             let [first, second, third, fourth] = now.pixels();
             put((first, second), to, IS_PAST_CACHE);

@@ -47,7 +47,9 @@ const LOWER_AND_UPPER: [i8; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11,
 static EVEN_WORDS_FIRST: __m256i = unsafe { std::mem::transmute([0u32, 2, 4, 6, 1, 3, 5, 7]) };
 
 /// Eight bytes and eight others in turns.
-const IN_TURNS: [i8; 16] = [0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15];
+// SAFETY: both are 32 bytes, and any value is one.
+static IN_TURNS: __m256i =
+    unsafe { std::mem::transmute([[0_u8, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15]; 2]) };
 
 impl Four {
     #[inline(always)]
@@ -72,7 +74,7 @@ macro_rules! lanes {
     (
         $name:ident, $feature:literal, $count:literal,
         splat $splat:ident, load $load:ident, store $store:ident, stream $stream:ident,
-        bytes $bytes:expr, halves $halves:expr, triples $triples:expr, blend $blend:ident, pack $pack:ident, zero $zero:ident,
+        bytes $bytes:expr, halves $halves:expr, triples $triples:expr, blend $blend:ident, pack $pack:ident, shuffle $shuffle:ident, zero $zero:ident,
         interleave { $($interleaved:ident $low:ident $high:ident)* } quarters $low_quarters:ident $high_quarters:ident,
         binary { $($binary:ident $on_two:ident)* }
         shift { $($shift:ident $by:ident)* }
@@ -180,8 +182,12 @@ macro_rules! lanes {
 
             #[inline(always)]
             fn bytes_in_turns(self, other: Self) -> Self {
+                // Where the compiler knew the shuffle, it would make six of three before the bytes are interleaved.
                 // SAFETY: there is a value, so the processor has what it is made of.
-                Self(unsafe { $pack(self.0, other.0) }).shuffled(&IN_TURNS)
+                unsafe {
+                    let in_turns = (&raw const IN_TURNS).cast::<Self>().read_volatile();
+                    Self($shuffle($pack(self.0, other.0), in_turns.0))
+                }
             }
 
             #[inline(always)]
@@ -199,7 +205,7 @@ lanes! {
     bytes |from: *const u8| _mm_loadu_si128(from.cast()),
     halves |from: *const u8| _mm_loadu_si128(from.cast()),
     triples |from: *const u8| _mm_loadu_si128(from.cast()),
-    blend _mm_blendv_epi8, pack _mm_packus_epi16, zero _mm_testz_si128,
+    blend _mm_blendv_epi8, pack _mm_packus_epi16, shuffle _mm_shuffle_epi8, zero _mm_testz_si128,
     interleave {
         interleaved _mm_unpacklo_epi16 _mm_unpackhi_epi16
         interleaved_bytes _mm_unpacklo_epi8 _mm_unpackhi_epi8
@@ -234,7 +240,7 @@ lanes! {
     ),
     halves |from: *const u8| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_loadu_si256(from.cast())),
     triples |from: *const u8| _mm256_loadu2_m128i(from.add(12).cast(), from.cast()),
-    blend _mm256_blendv_epi8, pack _mm256_packus_epi16, zero _mm256_testz_si256,
+    blend _mm256_blendv_epi8, pack _mm256_packus_epi16, shuffle _mm256_shuffle_epi8, zero _mm256_testz_si256,
     interleave {
         interleaved _mm256_unpacklo_epi16 _mm256_unpackhi_epi16
         interleaved_bytes _mm256_unpacklo_epi8 _mm256_unpackhi_epi8

@@ -3,14 +3,11 @@
 
 use super::axis::Span;
 use super::plain;
-use super::taps::{Pair, Taps};
+use super::taps::{LANES, LinearTaps, Octet, Pair, Taps};
 use super::words::Words;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use crate::level::Level;
-
-/// How many pixels are made at once of two rows: what is between them stays in a first-level cache.
-const CHUNK: usize = 256;
 
 /// Words to be written: of a slice, or of a picture that others may look at.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +23,22 @@ impl Out {
     pub(super) const unsafe fn new(base: *mut u32, length: usize, is_past_cache: bool) -> Self {
         Self { base, length, is_past_cache }
     }
+
+    /// How many words are before the first of which eight are best written at once.
+    pub(super) fn unaligned(self) -> usize {
+        self.base.align_offset(LANES * size_of::<u32>()) % LANES
+    }
 }
+
+/// Mixes pixels of two rows, and these with their neighbours. The octets are the pairs once more, or none.
+type BothLinear = unsafe fn(
+    rows: [Words<'_>; 2],
+    weight: u8,
+    pairs: &[Pair],
+    octets: &[Octet],
+    out: *mut u32,
+    is_past_cache: bool,
+);
 
 /// The kernels of a level that the processor has. What a function reads and writes has as many pixels as its table, or as
 /// each other, and every pixel that a table names is inside the row: the methods see to both.
@@ -35,8 +47,7 @@ pub(super) struct Kernels {
     across_linear: unsafe fn(row: Words<'_>, pairs: &[Pair], out: &mut [u16]),
     across_mean: unsafe fn(row: Words<'_>, spans: &[Span], out: &mut [u16]),
     down_linear: unsafe fn(upper: &[u16], lower: &[u16], weight: u8, out: *mut u32, is_past_cache: bool),
-    down_first: unsafe fn(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]),
-    across_last: unsafe fn(row: &[u16], first: u32, pairs: &[Pair], out: *mut u32, is_past_cache: bool),
+    both_linear: BothLinear,
     accumulate: unsafe fn(row: &[u16], weight: u32, sums: &mut [u32]),
     down_mean: unsafe fn(sums: &[u32], reciprocal: u32, out: &mut [u32]),
 }
@@ -45,8 +56,7 @@ static PLAIN: Kernels = Kernels {
     across_linear: plain::across_linear,
     across_mean: plain::across_mean,
     down_linear: plain::down_linear,
-    down_first: plain::down_first,
-    across_last: plain::across_last,
+    both_linear: plain::both_linear,
     accumulate: plain::accumulate,
     down_mean: plain::down_mean,
 };
@@ -56,8 +66,7 @@ static SSE41: Kernels = Kernels {
     across_linear: x86::across_linear_sse41,
     across_mean: x86::across_mean_sse41,
     down_linear: x86::down_linear_sse41,
-    down_first: x86::down_first_sse41,
-    across_last: x86::across_last_sse41,
+    both_linear: x86::both_linear_sse41,
     accumulate: x86::accumulate_sse41,
     down_mean: x86::down_mean_sse41,
 };
@@ -67,8 +76,7 @@ static AVX2: Kernels = Kernels {
     across_linear: x86::across_linear_avx2,
     across_mean: x86::across_mean_avx2,
     down_linear: x86::down_linear_avx2,
-    down_first: x86::down_first_avx2,
-    across_last: x86::across_last_avx2,
+    both_linear: x86::both_linear_avx2,
     accumulate: x86::accumulate_avx2,
     down_mean: x86::down_mean_avx2,
 };
@@ -116,37 +124,15 @@ impl Kernels {
     }
 
     /// Between two rows, of which the lower one has `weight`, in 1/128, and then between two neighbours each, to whole
-    /// pixels. Nothing where a row is shorter than the table's reach. `line` is room for what is between.
-    pub(super) fn both_linear(
-        &self,
-        rows: [Words<'_>; 2],
-        weight: u8,
-        taps: &Taps<Pair>,
-        line: &mut Vec<u16>,
-        mut out: Out,
-    ) {
-        let [upper, lower] = rows;
-        if upper.len() < taps.reach() || lower.len() < taps.reach() {
+    /// pixels. Nothing where a row is shorter than the table's reach, or there is no room.
+    pub(super) fn both_linear(&self, rows: [Words<'_>; 2], weight: u8, taps: &LinearTaps, out: Out) {
+        let pairs = taps.pairs().entries();
+        if rows.iter().any(|row| row.len() < taps.pairs().reach()) || out.length < pairs.len() {
             return;
         }
-        let count = taps.entries().len().min(out.length);
-        for pairs in taps.entries()[..count].chunks(CHUNK) {
-            // Indices never fall.
-            let (Some(Pair { index: first, .. }), Some(last)) = (pairs.first(), pairs.last()) else { return };
-            let start = *first as usize;
-            let length = (last.index as usize + 2 - start) * 4;
-            if line.len() < length {
-                line.resize(length, 0);
-            }
-            // SAFETY: the processor has the instructions. No index of the table, nor the one after it, is beyond its reach,
-            // and so none is beyond the rows; `line` is as long as the pixels between the first and the last, and `out`
-            // has room for all chunks.
-            unsafe {
-                (self.down_first)(upper.from(start), lower.from(start), weight, &mut line[..length]);
-                (self.across_last)(line, *first, pairs, out.base, out.is_past_cache);
-                out.base = out.base.wrapping_add(pairs.len());
-            }
-        }
+        // SAFETY: the processor has the instructions. No index of the table, nor the one after it, nor a word of its octets,
+        // is beyond its reach, and so none is beyond the rows; `out` has room for all of them.
+        unsafe { (self.both_linear)(rows, weight, pairs, taps.octets(), out.base, out.is_past_cache) };
     }
 
     /// Adds a scaled row to sums of such rows.

@@ -4,7 +4,7 @@
 //! rounding to 1/128 of a step, and rounded to whole steps at the end.
 
 use super::axis::Span;
-use super::taps::Pair;
+use super::taps::{Octet, Pair};
 use super::words::Words;
 
 /// A channel times this is what scaled rows hold.
@@ -67,29 +67,28 @@ pub(super) unsafe fn down_linear(upper: &[u16], lower: &[u16], weight: u8, out: 
     }
 }
 
-/// Between two rows, of which the lower one has `weight`, in 1/128, to a scaled one.
-pub(super) fn down_first(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-    for (index, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let (upper, lower) = (upper.get(index).to_le_bytes(), lower.get(index).to_le_bytes());
-        let weight = u16::from(weight);
-        for channel in 0..4 {
-            out[channel] =
-                u16::from(upper[channel]) * (ONE as u16 - weight) + u16::from(lower[channel]) * weight;
-        }
-    }
-}
-
-/// Along a scaled row that begins with pixel `first`, between two neighbours each, to whole pixels.
+/// Between two rows, of which the lower one has `weight`, in 1/128, and then between two neighbours each, to whole pixels.
 ///
 /// # Safety
 /// As many words must be writable as there are pairs.
-pub(super) unsafe fn across_last(row: &[u16], first: u32, pairs: &[Pair], out: *mut u32, _: bool) {
-    let row = row.as_chunks::<4>().0;
+pub(super) unsafe fn both_linear(
+    [upper, lower]: [Words<'_>; 2],
+    weight: u8,
+    pairs: &[Pair],
+    _: &[Octet],
+    out: *mut u32,
+    _: bool,
+) {
+    let weights = [ONE as u16 - u16::from(weight), u16::from(weight)];
+    let between = |index: usize, channel: usize| {
+        let [upper, lower] = [upper, lower].map(|row| u16::from(row.get(index).to_le_bytes()[channel]));
+        upper * weights[0] + lower * weights[1]
+    };
     for (place, pair) in pairs.iter().enumerate() {
-        let index = (pair.index - first) as usize;
-        let [.., weight, _, _] = pair.weights.to_le_bytes();
-        let (left, right) = (row[index], row[index + 1]);
-        let channel = |channel: usize| whole(left[channel], right[channel], weight.into());
+        let index = pair.index as usize;
+        let [_, weight, ..] = pair.weights.to_le_bytes();
+        let channel =
+            |channel: usize| whole(between(index, channel), between(index + 1, channel), weight.into());
         // SAFETY: the caller's promise.
         unsafe { out.add(place).write_unaligned(u32::from_le_bytes([0, 1, 2, 3].map(channel))) };
     }

@@ -6,7 +6,7 @@ use blitd_protocol::value::Filter;
 
 use super::axis::Span;
 use super::kernels::{Kernels, Out};
-use super::taps::{Pair, Taps};
+use super::taps::{LinearTaps, Pair, Taps};
 use super::words::Words;
 use super::{Scaling, plain};
 use crate::fetch::fetch_row;
@@ -78,6 +78,39 @@ fn fetch<T>(source: &Picture<'_>, taps: &Taps<T>, row: u32, out: &mut [u32]) {
     // Both are inside the picture, whose size fits an i32.
     fetch_row(source, taps.first() as i32, row as i32, inside);
     beyond.fill(inside.last().copied().unwrap_or_default());
+}
+
+/// Rows of words that are not where they are read. The last two are kept: the next row of the target mostly needs one or both
+/// of them.
+struct Fetched<'a, 'b> {
+    source: &'a Picture<'b>,
+    rows: [(Option<u32>, Vec<u32>); 2],
+}
+
+impl Fetched<'_, '_> {
+    /// What a table needs of two rows: where they are, or fetched.
+    fn pair<T>(&mut self, taps: &Taps<T>, [upper, lower]: [u32; 2]) -> [Words<'_>; 2] {
+        let there = |row| Words::of_row(self.source, taps.first(), row, taps.reach());
+        if let (Some(upper), Some(lower)) = (there(upper), there(lower)) {
+            return [upper, lower];
+        }
+        let upper = self.ready(taps, upper, None);
+        let lower = self.ready(taps, lower, Some(upper));
+        [upper, lower].map(|place| Words::of_slice(&self.rows[place].1))
+    }
+
+    /// The place of a row, another one than `keep`, where it is another row.
+    fn ready<T>(&mut self, taps: &Taps<T>, row: u32, keep: Option<usize>) -> usize {
+        if let Some(place) = self.rows.iter().position(|(there, _)| *there == Some(row)) {
+            return place;
+        }
+        let place = keep.map_or(0, |keep| 1 - keep);
+        let (there, words) = &mut self.rows[place];
+        words.resize(taps.reach(), 0);
+        fetch(self.source, taps, row, words);
+        *there = Some(row);
+        place
+    }
 }
 
 /// What takes scaled rows.
@@ -158,19 +191,18 @@ impl Scaling {
         words: &mut [u32],
         target: &mut impl Target,
     ) {
-        let across = match self.across.is_mean() {
-            true => Across::Mean(Taps::means(&self.across, columns.clone())),
-            false => Across::Linear(Taps::linear(&self.across, columns.clone())),
-        };
         let numbers = columns.len() * 4;
         let kernels = Kernels::of(level);
-        if let Across::Linear(taps) = &across
-            && self.down.shrinks()
-            && !self.down.is_mean()
-            && self.mixed_down_first(kernels, source, taps, (columns.clone(), rows.clone()), words, target)
-        {
-            return;
-        }
+        let across = match self.across.is_mean() {
+            true => Across::Mean(Taps::means(&self.across, columns.clone())),
+            false => {
+                let taps = Taps::linear(&self.across, columns.clone());
+                if self.down.shrinks() && !self.down.is_mean() {
+                    return self.both_linear(kernels, source, taps, (columns, rows), words, target);
+                }
+                Across::Linear(taps)
+            }
+        };
         let mut lines = Lines {
             kernels,
             source,
@@ -206,29 +238,23 @@ impl Scaling {
         }
     }
 
-    /// Down first, and then along the rows: less to do where few rows of the target share rows of the source. As neither
-    /// rounds what it hands to the other, both come to the same. False where the source has no such words.
-    fn mixed_down_first(
+    /// Both ways at once, the four pixels around each: less to do where few rows of the target share rows of the source.
+    fn both_linear(
         &self,
         kernels: &Kernels,
         source: &Picture<'_>,
-        taps: &Taps<Pair>,
+        taps: Taps<Pair>,
         (columns, rows): (Range<u32>, Range<u32>),
         words: &mut [u32],
         target: &mut impl Target,
-    ) -> bool {
-        let words_of = |row| Words::of_row(source, taps.first(), row, taps.reach());
-        if words_of(self.down.first()).is_none() {
-            return false;
-        }
-        let mut line = Vec::new();
+    ) {
+        let head = target.place(columns.start, rows.start, words.len()).map_or(0, |out| out.unaligned());
+        let taps = LinearTaps::new(taps, head);
+        let mut fetched = Fetched { source, rows: [const { (None, Vec::new()) }; 2] };
         for (row, (from, weight)) in rows.clone().zip(self.down.linear(rows)) {
             let below = if weight == 0 { from } else { from + 1 };
-            let (Some(upper), Some(lower)) = (words_of(from), words_of(below)) else { continue };
-            target.row(columns.start, row, words, |out| {
-                kernels.both_linear([upper, lower], weight, taps, &mut line, out);
-            });
+            let both = fetched.pair(taps.pairs(), [from, below]);
+            target.row(columns.start, row, words, |out| kernels.both_linear(both, weight, &taps, out));
         }
-        true
     }
 }

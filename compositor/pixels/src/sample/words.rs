@@ -33,12 +33,6 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// Those from this one on.
-    pub(super) fn from(self, index: usize) -> Self {
-        let index = index.min(self.length);
-        Self { base: self.base.wrapping_add(index), length: self.length - index, life: PhantomData }
-    }
-
     pub(super) const fn len(self) -> usize {
         self.length
     }

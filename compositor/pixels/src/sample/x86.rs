@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::axis::Span;
 use super::plain;
-use super::taps::Pair;
+use super::taps::{LANES, Octet, Pair};
 use super::words::Words;
 
 /// Bytes of a left and a right pixel, twice, to pairs of the same channel.
@@ -16,6 +16,9 @@ const WEIGHTS: [i8; 16] = [4, 5, 4, 5, 4, 5, 4, 5, 12, 13, 12, 13, 12, 13, 12, 1
 
 /// The negated second weight of each of two entries, as the upper bytes of four numbers each.
 const NEGATED: [i8; 16] = [-1, 6, -1, 6, -1, 6, -1, 6, -1, 14, -1, 14, -1, 14, -1, 14];
+
+/// The top byte of each of two words, as the upper bytes of four numbers each.
+const SPREAD: [i8; 16] = [-1, 3, -1, 3, -1, 3, -1, 3, -1, 7, -1, 7, -1, 7, -1, 7];
 
 /// Bytes of four pixels, channel by channel.
 const CHANNELS: [i8; 16] = [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15];
@@ -254,132 +257,92 @@ unsafe fn store_avx2(first: __m256i, second: __m256i, out: *mut u32, is_past_cac
 }
 
 /// Two rows and their weights in a form that is less than 128: all of the first one is half of it twice.
-fn halved<'a>(upper: Words<'a>, lower: Words<'a>, weight: u8) -> (Words<'a>, i16) {
+fn halved([upper, lower]: [Words<'_>; 2], weight: u8) -> ([Words<'_>; 2], i16) {
     let (lower, weight) = if weight == 0 { (upper, 64) } else { (lower, weight) };
     let weight = i16::from(weight);
-    (lower, (128 - weight) | (weight << 8))
+    ([upper, lower], (128 - weight) | (weight << 8))
 }
 
 /// # Safety
-/// Both rows must have as many words as `out` has pixels.
+/// Every index of `pairs`, and the one after it, must be inside both rows, and as many words writable.
 #[target_feature(enable = "ssse3,sse4.1")]
-pub(super) unsafe fn down_first_sse41(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-    let (below, weights) = halved(upper, lower, weight);
-    let weights = _mm_set1_epi16(weights);
-    let end = out.len() / 16 * 4;
-    for index in (0..end).step_by(4) {
-        ahead(below, index as u32);
-        // SAFETY: the caller's promise: there are four pixels each, which become twice 16 bytes.
-        unsafe {
-            let upper = _mm_loadu_si128(upper.address(index).cast());
-            let lower = _mm_loadu_si128(below.address(index).cast());
-            let out = out.as_mut_ptr().add(index * 4).cast::<__m128i>();
-            _mm_storeu_si128(out, _mm_maddubs_epi16(_mm_unpacklo_epi8(upper, lower), weights));
-            _mm_storeu_si128(out.add(1), _mm_maddubs_epi16(_mm_unpackhi_epi8(upper, lower), weights));
-        }
-    }
-    plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
-}
-
-/// # Safety
-/// Both rows must have as many words as `out` has pixels.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn down_first_avx2(upper: Words<'_>, lower: Words<'_>, weight: u8, out: &mut [u16]) {
-    let (below, weights) = halved(upper, lower, weight);
-    let weights = _mm256_set1_epi16(weights);
-    let end = out.len() / 32 * 8;
-    // Halves are interleaved for themselves, so that the middle quarters are exchanged.
-    let pixels = |row: Words<'_>, index: usize| {
-        // SAFETY: the caller's promise: up to `end` there are eight pixels each.
-        let pixels = unsafe { _mm256_loadu_si256(row.address(index).cast()) };
-        _mm256_permute4x64_epi64::<0b11_01_10_00>(pixels)
-    };
-    for index in (0..end).step_by(8) {
-        ahead(below, index as u32);
-        let (upper, lower) = (pixels(upper, index), pixels(below, index));
-        // SAFETY: eight pixels become twice 32 bytes.
-        unsafe {
-            let out = out.as_mut_ptr().add(index * 4).cast::<__m256i>();
-            _mm256_storeu_si256(out, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(upper, lower), weights));
-            _mm256_storeu_si256(
-                out.add(1),
-                _mm256_maddubs_epi16(_mm256_unpackhi_epi8(upper, lower), weights),
-            );
-        }
-    }
-    plain::down_first(upper.from(end), lower.from(end), weight, &mut out[end * 4..]);
-}
-
-/// # Safety
-/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
-/// writable.
-#[target_feature(enable = "ssse3,sse4.1")]
-pub(super) unsafe fn across_last_sse41(
-    row: &[u16],
-    first: u32,
+pub(super) unsafe fn both_linear_sse41(
+    rows: [Words<'_>; 2],
+    weight: u8,
     pairs: &[Pair],
+    _: &[Octet],
     out: *mut u32,
     is_past_cache: bool,
 ) {
-    let start = row.as_ptr().wrapping_sub(first as usize * 4);
+    let ([upper, lower], weights) = halved(rows, weight);
+    let weights = _mm_set1_epi16(weights);
     let count = pairs.len();
     let (head, is_past_cache) = unaligned::<__m128i>(out, count, is_past_cache);
     let end = count - (count - head) % 4;
-    // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, two entries of the table as well, and what is
-    // streamed is aligned.
+    // SAFETY: the caller's promise; two entries of the table have 16 bytes, and what is streamed is aligned.
     unsafe {
-        let pixels = |pair: &Pair| _mm_loadu_si128(start.wrapping_add(pair.index as usize * 4).cast());
+        let between = |pair: &Pair| {
+            let (upper, lower) = (neighbours(upper, pair.index), neighbours(lower, pair.index));
+            _mm_maddubs_epi16(_mm_unpacklo_epi8(upper, lower), weights)
+        };
         let two = |pairs: &[Pair]| {
-            let (first, second) = (pixels(&pairs[0]), pixels(&pairs[1]));
+            let (first, second) = (between(&pairs[0]), between(&pairs[1]));
             let negated = _mm_shuffle_epi8(_mm_loadu_si128(pairs.as_ptr().cast()), constant(NEGATED));
             let (left, right) = (_mm_unpacklo_epi64(first, second), _mm_unpackhi_epi64(first, second));
             whole_sse41(left, right, negated)
         };
-        plain::across_last(row, first, &pairs[..head], out, false);
+        plain::both_linear(rows, weight, &pairs[..head], &[], out, false);
         for (pairs, index) in pairs[head..].as_chunks::<4>().0.iter().zip((head..end).step_by(4)) {
+            ahead(upper, pairs[0].index);
+            ahead(lower, pairs[0].index);
             let packed = _mm_packus_epi16(two(&pairs[..2]), two(&pairs[2..]));
             let out = out.add(index).cast();
             if is_past_cache { _mm_stream_si128(out, packed) } else { _mm_storeu_si128(out, packed) }
         }
-        plain::across_last(row, first, &pairs[end..], out.add(end), false);
+        plain::both_linear(rows, weight, &pairs[end..], &[], out.add(end), false);
     }
 }
 
 /// # Safety
-/// Every index of `pairs`, and the one after it, counted from the first, must be inside the row, and as many words
-/// writable.
+/// Every index of `pairs`, and the one after it, must be inside both rows, and as many words writable. What is in `octets`
+/// must be the same.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn across_last_avx2(
-    row: &[u16],
-    first: u32,
+pub(super) unsafe fn both_linear_avx2(
+    rows: [Words<'_>; 2],
+    weight: u8,
     pairs: &[Pair],
+    octets: &[Octet],
     out: *mut u32,
     is_past_cache: bool,
 ) {
-    let start = row.as_ptr().wrapping_sub(first as usize * 4);
-    let count = pairs.len();
-    let (head, is_past_cache) = unaligned::<__m256i>(out, count, is_past_cache);
-    let end = count - (count - head) % 8;
-    let spread = _mm256_broadcastsi128_si256(constant(NEGATED));
-    // SAFETY: the caller's promise; a pixel and its neighbour have 16 bytes, four entries of the table 32, and what is
-    // streamed is aligned.
-    unsafe {
-        let pixels = |low: &Pair, high: &Pair| {
-            let at = |pair: &Pair| start.wrapping_add(pair.index as usize * 4).cast::<__m128i>();
-            _mm256_loadu2_m128i(at(high), at(low))
-        };
-        let four = |pairs: &[Pair; 4]| {
-            // The first and the third, and the second and the fourth.
-            let (odd, even) = (pixels(&pairs[0], &pairs[2]), pixels(&pairs[1], &pairs[3]));
-            let negated = _mm256_shuffle_epi8(_mm256_loadu_si256(pairs.as_ptr().cast()), spread);
-            whole_avx2(_mm256_unpacklo_epi64(odd, even), _mm256_unpackhi_epi64(odd, even), negated)
-        };
-        plain::across_last(row, first, &pairs[..head], out, false);
-        let fours = pairs[head..end].as_chunks::<4>().0.as_chunks::<2>().0;
-        for ([first, second], index) in fours.iter().zip((head..end).step_by(8)) {
-            store_avx2(four(first), four(second), out.add(index), is_past_cache);
+    if octets.is_empty() {
+        // SAFETY: the caller's promise; whoever has AVX2 has the others.
+        return unsafe { both_linear_sse41(rows, weight, pairs, octets, out, is_past_cache) };
+    }
+    let ([upper, lower], weights) = halved(rows, weight);
+    let weights = _mm256_set1_epi16(weights);
+    let spread = _mm256_broadcastsi128_si256(constant(SPREAD));
+    for octet in octets {
+        ahead(upper, octet.starts[0]);
+        ahead(lower, octet.starts[0]);
+        // SAFETY: the caller's promise: eight words from each start on are inside the rows, and eight are writable.
+        unsafe {
+            let four = |lanes: &[u32; LANES], start: u32| {
+                let lanes = _mm256_loadu_si256(lanes.as_ptr().cast());
+                let pixels = |row: Words<'_>| {
+                    let pixels = _mm256_loadu_si256(row.address(start as usize).cast());
+                    _mm256_permutevar8x32_epi32(pixels, lanes)
+                };
+                let (upper, lower) = (pixels(upper), pixels(lower));
+                let left = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(upper, lower), weights);
+                let right = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(upper, lower), weights);
+                whole_avx2(left, right, _mm256_shuffle_epi8(lanes, spread))
+            };
+            let (first, second) =
+                (four(&octet.lanes[0], octet.starts[0]), four(&octet.lanes[1], octet.starts[1]));
+            let out = out.add(octet.place as usize);
+            store_avx2(first, second, out, is_past_cache && out.cast::<__m256i>().is_aligned());
         }
-        plain::across_last(row, first, &pairs[end..], out.add(end), false);
     }
 }
 
