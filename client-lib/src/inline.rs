@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use blitd_protocol::image::{CheckedImage, Format, Image, ImageError, Rectangle};
 use blitd_protocol::request::{Draw, FixedRectangle, MAX_CARRIED};
-use blitd_protocol::value::Filter;
 
 use crate::draw::ImageView;
 use crate::error::Error;
@@ -83,22 +82,12 @@ impl Ranges {
 /// the daemon that says so.
 pub(crate) fn needed(draw: &Draw<'_>) -> Rectangle {
     let bounds = Rectangle::from_size(draw.image.width, draw.image.height);
-    // Bilinear filtering may look at the pixels around the source.
-    let margin = i32::from(draw.filter == Filter::Bilinear);
     let FixedRectangle { x, y, width, height } = draw.source;
     let end = |start: u32, length: u32| ((u64::from(start) + u64::from(length)).div_ceil(1 << 16)) as i32;
     let [left, top] = [x, y].map(|start| (start >> 16) as i32);
     let area = Rectangle::from_edges(left, top, end(x, width), end(y, height));
     Some(area)
         .filter(|area| !area.is_empty() && bounds.contains(*area))
-        .map(|area| {
-            Rectangle::from_edges(
-                area.left() - margin,
-                area.top() - margin,
-                area.right() + margin,
-                area.bottom() + margin,
-            )
-        })
         .map(|area| if shares_colours(draw) { even(area) } else { area })
         .and_then(|area| area.intersection(bounds))
         .unwrap_or(bounds)
@@ -152,7 +141,7 @@ mod tests {
     use blitd_protocol::image::Plane;
 
     use super::*;
-    use crate::{Draw, Layer, LayerOptions};
+    use crate::{Draw, Filter, Layer, LayerOptions};
 
     fn image() -> ImageView {
         ImageView::packed(20, 10, Format::Rgb565)
@@ -167,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_the_part_and_what_its_filter_may_look_at() {
+    fn what_is_needed_is_the_part_whatever_its_filter() {
         let draw = Draw::new(image());
         let needed = |draw: Draw| needed(&draw.request(&layer(), 9));
         assert_eq!(needed(draw), rectangle(0, 0, 20, 10));
         assert_eq!(needed(draw.part(3, 0, 5, 2)), rectangle(3, 0, 5, 2));
-        assert_eq!(needed(draw.part(3, 0, 5, 2).filter(Filter::Bilinear)), rectangle(2, 0, 7, 3));
+        assert_eq!(needed(draw.part(3, 0, 5, 2).filter(Filter::Bilinear)), rectangle(3, 0, 5, 2));
         for outside in [draw.part(3, 0, 18, 2), draw.part(u32::MAX, 0, 1, 1), draw.part(0, 0, 0, 0)] {
             assert_eq!(needed(outside), rectangle(0, 0, 20, 10));
         }
@@ -217,11 +206,11 @@ mod tests {
         let memory: Vec<u8> = (0..400).map(|place| (place % 251) as u8).collect();
         let carried = carried(&whole, &memory).unwrap();
         assert_eq!(whole.source, FixedRectangle::from_pixels(4, 3, 5, 2));
-        assert_eq!(carried.source, FixedRectangle::from_pixels(1, 1, 5, 2));
+        assert_eq!(carried.source, FixedRectangle::from_pixels(0, 0, 5, 2));
         assert_eq!(whole.destination, carried.destination);
         let Plane { region, stride, .. } = carried.image.planes[0];
-        assert_eq!((carried.image.width, carried.image.height, stride, region), (7, 4, 14, 0));
-        assert_eq!(carried.carried[..14], memory[2 * 40 + 6..2 * 40 + 20]);
-        assert_eq!(carried.carried[14..28], memory[3 * 40 + 6..3 * 40 + 20]);
+        assert_eq!((carried.image.width, carried.image.height, stride, region), (5, 2, 10, 0));
+        assert_eq!(carried.carried[..10], memory[3 * 40 + 8..3 * 40 + 18]);
+        assert_eq!(carried.carried[10..], memory[4 * 40 + 8..4 * 40 + 18]);
     }
 }

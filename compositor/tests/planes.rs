@@ -14,7 +14,7 @@ mod turned;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use blitd_client::{
@@ -317,21 +317,32 @@ fn what_no_plane_can_show_is_composed() {
     painter.check(2);
 }
 
-/// What `struct drm_mode_atomic` of drm_mode.h says of a commit: whether it is a test, and of how many objects.
-fn commit(argument: u64) -> (bool, u32) {
-    let mut words = [0; 8];
-    File::open("/proc/self/mem").unwrap().read_exact_at(&mut words, argument).unwrap();
-    let word = |at: usize| u32::from_ne_bytes(words[at..at + 4].try_into().unwrap());
-    (word(0) & 0x0100 != 0, word(4))
+/// What `struct drm_mode_atomic` of drm_mode.h says of a commit.
+struct Commit {
+    is_test: bool,
+    may_set_modes: bool,
+    objects: u32,
+}
+
+impl Commit {
+    fn at(argument: u64) -> Self {
+        let mut words = [0; 8];
+        File::open("/proc/self/mem").unwrap().read_exact_at(&mut words, argument).unwrap();
+        let word = |at: usize| u32::from_ne_bytes(words[at..at + 4].try_into().unwrap());
+        let flags = word(0);
+        Self { is_test: flags & 0x0100 != 0, may_set_modes: flags & 0x0400 != 0, objects: word(4) }
+    }
 }
 
 /// A daemon on a card of which some commits fail.
-fn on_card_that_refuses(refuses: impl Fn(bool, u32) -> bool + Send + 'static) -> Running {
+fn on_card_that_refuses(refuses: impl Fn(&Commit) -> Option<Errno> + Send + 'static) -> Running {
     let stopped = seccomp::stop(&[seccomp::ATOMIC]);
     std::thread::spawn(move || {
         for stopped in stopped {
-            let (is_test, objects) = commit(stopped.argument);
-            if refuses(is_test, objects) { stopped.fail(Errno::EINVAL) } else { stopped.go_on() }
+            match refuses(&Commit::at(stopped.argument)) {
+                Some(errno) => stopped.fail(errno),
+                None => stopped.go_on(),
+            }
         }
     });
     Running::on_card(&configuration(true, 0))
@@ -341,7 +352,8 @@ fn on_card_that_refuses(refuses: impl Fn(bool, u32) -> bool + Send + 'static) ->
 fn what_the_card_refuses_is_composed() {
     let _card = card();
     // Planes of layers, and that of the picture.
-    let running = on_card_that_refuses(|is_test, objects| is_test && objects > 1 + 2);
+    let running =
+        on_card_that_refuses(|commit| (commit.is_test && commit.objects > 1 + 2).then_some(Errno::EINVAL));
     let mut painter = Painter::new(&running, 0);
     for x in [0, 100, 200, 300, 400] {
         painter.layer(&LayerOptions::new(90, 80).at(x, 40));
@@ -353,13 +365,45 @@ fn what_the_card_refuses_is_composed() {
     assert_eq!(painter.planes(), 2);
 }
 
+/// It says of each commit with a plane that it lacks memory, after it has said that it would do.
+#[test]
+fn a_card_without_memory_for_planes_is_not_turned_off_for_it() {
+    let _card = card();
+    let (refused, modes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let running = on_card_that_refuses({
+        let (refused, modes) = (Arc::clone(&refused), Arc::clone(&modes));
+        move |commit| {
+            if commit.is_test {
+                return None;
+            }
+            if commit.may_set_modes {
+                modes.fetch_add(1, Ordering::SeqCst);
+                return None;
+            }
+            let lacks = commit.objects > 1;
+            refused.fetch_add(u32::from(lacks), Ordering::SeqCst);
+            lacks.then_some(Errno::ENOMEM)
+        }
+    });
+    let mut painter = Painter::new(&running, 0);
+    painter.layer(&LayerOptions::new(90, 80).at(20, 40));
+    painter.some_frames();
+    let before = modes.load(Ordering::SeqCst);
+    for round in 0..3 {
+        painter.some_frames();
+        assert_eq!(painter.planes(), 0);
+        painter.check(round);
+    }
+    assert_eq!((refused.load(Ordering::SeqCst), modes.load(Ordering::SeqCst)), (1, before));
+}
+
 #[test]
 fn a_card_that_takes_back_what_it_has_promised_shows_the_picture() {
     let _card = card();
     let lies = Arc::new(AtomicBool::new(false));
     let running = on_card_that_refuses({
         let lies = Arc::clone(&lies);
-        move |is_test, _| !is_test && lies.swap(false, Ordering::SeqCst)
+        move |commit| (!commit.is_test && lies.swap(false, Ordering::SeqCst)).then_some(Errno::EINVAL)
     });
     let mut painter = Painter::new(&running, 0);
     let layer = painter.layer(&LayerOptions::new(90, 80).at(20, 40));
@@ -371,6 +415,6 @@ fn a_card_that_takes_back_what_it_has_promised_shows_the_picture() {
     assert_eq!((painter.planes(), lies.load(Ordering::SeqCst)), (0, false));
     painter.check(0);
     painter.some_frames();
-    assert_eq!(painter.planes(), 1);
+    assert_eq!(painter.planes(), 0, "it is not believed again so soon");
     painter.check(1);
 }

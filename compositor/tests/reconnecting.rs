@@ -293,6 +293,8 @@ fn pictures_that_were_scaled_or_turned_come_back() {
                 let part = FixedRectangle { x: 0x1_8000, y: 0x2_4000, width: 20 << 16, height: 11 << 16 };
                 let turned = Draw::new(view(width, height)).part_of_pixels(part).at(30, 20);
                 connection.draw(&layer, &mut region, &turned.transform(Transform::Rotate90)).unwrap();
+                let shared = Draw::new(ImageView::packed(width, height, Format::Nv12)).part(3, 5, 21, 17);
+                connection.draw(&layer, &mut region, &shared.at(50, 40).scaled_to(40, 30)).unwrap();
                 match number {
                     0 | 1 => paint(&mut region, 99),
                     2 => drop(region),

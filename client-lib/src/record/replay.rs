@@ -10,7 +10,7 @@ use blitd_protocol::request::{
     Draw, Entry, FixedRectangle, LayerConfigure, LayerCreate, MAX_CARRIED, MAX_ENTRIES, Pixels, RegionCreate,
     Request,
 };
-use blitd_protocol::value::{Access, Filter, Memory, Mode, Priority};
+use blitd_protocol::value::{Access, Memory, Mode, Priority};
 
 use super::Record;
 use super::picture::Part;
@@ -245,9 +245,7 @@ impl Replay<'_> {
                     width: size[0],
                     height: size[1],
                 };
-                // What is neither scaled nor turned looks at no pixel beside it.
-                let filter = Filter::Nearest;
-                let piece = Draw { source, destination, filter, carried: Cow::Borrowed(&[]), ..*draw };
+                let piece = Draw { source, destination, carried: Cow::Borrowed(&[]), ..*draw };
                 let area = inline::needed(&piece);
                 let mut ranges = Ranges::default();
                 let image = ranges.add(&draw.image, area, u64::MAX)?;

@@ -40,10 +40,11 @@ impl Plane {
 }
 
 /// Whether an opaque layer at this place is worth a plane on an output with these bounds. One that covers all of the
-/// output is not: it is one copy either way, and hides what is below it either way.
+/// output is not: it is one copy either way, and hides what is below it either way. Nor is one that is larger than the
+/// output: all of it would be copied, and composing copies only what is seen.
 pub fn is_worth(place: Rectangle, bounds: Rectangle) -> bool {
     let pixels = place.intersection(bounds).map_or(0, Rectangle::pixels);
-    pixels >= LEAST_PIXELS && !place.contains(bounds)
+    pixels >= LEAST_PIXELS && place.pixels() <= bounds.pixels() && !place.contains(bounds)
 }
 
 /// The plane of each of these layers (bottom to top), as an index; `None` where it is composed.
@@ -86,6 +87,24 @@ mod tests {
     use super::*;
 
     const BOUNDS: Rectangle = Rectangle::from_size(16, 16);
+
+    #[test]
+    fn what_is_larger_than_the_output_is_not_worth_a_plane() {
+        let bounds = Rectangle::from_size(1920, 1080);
+        for (place, is_worth_it) in [
+            ((1, 0, 8192, 8192), false),
+            ((1, 0, 1921, 1080), false),
+            ((1, 0, 1920, 1080), true),
+            ((0, 0, 1920, 1080), false),
+            ((1900, 0, 1920, 1080), true),
+            ((1900, 1070, 1920, 1080), false),
+            ((100, 100, 32, 32), true),
+        ] {
+            let (x, y, width, height) = place;
+            let place = Rectangle::new(x, y, width, height).unwrap();
+            assert_eq!(is_worth(place, bounds), is_worth_it, "{place:?}");
+        }
+    }
 
     fn at(x: i32, y: i32, width: u32, height: u32) -> Candidate {
         Candidate { place: Rectangle::new(x, y, width, height).unwrap(), is_suitable: true }

@@ -267,9 +267,10 @@ impl Kms {
                 }
                 Err(error) => error,
             };
+            // What was to be on planes is missing in the picture: the next frame has it.
             let is_whole = head.overlays.is_empty();
-            head.overlays.give_up();
-            if !error.is_lack_of_memory() {
+            head.overlays.refused();
+            if !is_whole || !error.is_lack_of_memory() {
                 return Err(error);
             }
             // The picture on the glass, and what others have left, can lie in the card's memory in such a way that
@@ -277,10 +278,6 @@ impl Kms {
             tracing::info!("{error}: turning it off and on again makes room");
             head.pipe.darken(&self.device)?;
             head.is_lit = false;
-            if !is_whole {
-                // What was to be on planes is missing.
-                return Err(error);
-            }
         }
         match head.pipe.light(&self.device, framebuffer) {
             Err(error) if error.is_contradiction() => {

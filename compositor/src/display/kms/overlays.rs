@@ -199,10 +199,17 @@ impl Overlays {
         self.gone.append(&mut self.leaving);
     }
 
-    /// With the next frame no layer is on a plane: the card has refused one, or another master takes it.
+    /// With the next frame no layer is on a plane: another master takes the card.
     pub fn give_up(&mut self) {
-        self.waiting.clear();
+        self.waiting.retain(|(_, frames)| *frames < 0);
         self.leaving.append(&mut self.surfaces);
+    }
+
+    /// The same: the card has refused the frame with these layers on planes, which are not tried again for a while.
+    pub fn refused(&mut self) {
+        let layers: Vec<LayerKey> = self.surfaces.iter().map(|surface| surface.layer).collect();
+        layers.into_iter().for_each(|layer| self.refuse(layer));
+        self.give_up();
     }
 
     /// The planes that show something of this head, or have until just now.
@@ -229,9 +236,8 @@ impl Overlays {
 
     /// A layer is not tried again for a while.
     fn refuse(&mut self, layer: LayerKey) {
-        for (_, frames) in self.waiting.iter_mut().filter(|(waiting, _)| *waiting == layer) {
-            *frames = -AFTER_REFUSAL;
-        }
+        self.waiting.retain(|(waiting, _)| *waiting != layer);
+        self.waiting.push((layer, -AFTER_REFUSAL));
         self.leaving.extend(self.surfaces.extract_if(.., |surface| surface.layer == layer));
     }
 
@@ -243,7 +249,12 @@ impl Overlays {
             let frames = before(placed.layer).map_or(0, |(_, frames)| *frames);
             (placed.layer, frames.saturating_add(1))
         };
-        self.waiting = could.iter().map(now).collect();
+        let mut waiting: Vec<(LayerKey, i32)> = could.iter().map(now).collect();
+        // Those that were refused wait on, whether they could have a plane in this frame or not.
+        let is_new = |layer| !could.iter().any(|(placed, _)| placed.layer == layer);
+        let refused = self.waiting.iter().filter(|(layer, frames)| *frames < 0 && is_new(*layer));
+        waiting.extend(refused.map(|(layer, frames)| (*layer, frames + 1)));
+        self.waiting = waiting;
     }
 
     /// Which layers are to be on planes, the topmost first: of those that may.
