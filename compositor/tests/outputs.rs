@@ -6,7 +6,8 @@ mod fixture;
 use std::rc::{Rc, Weak};
 
 use blitd::display::Change;
-use blitd::display::output::{Output, Screen};
+use blitd::display::output::Output;
+use blitd::display::screen::Screen;
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;

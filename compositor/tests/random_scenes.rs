@@ -14,7 +14,8 @@ mod steps;
 
 use std::rc::Rc;
 
-use blitd::display::output::{Output, Screen};
+use blitd::display::output::Output;
+use blitd::display::screen::Screen;
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::region::Regions;

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use blitd::display::Change;
-use blitd::display::output::{Output, Screen};
+use blitd::display::output::Output;
+use blitd::display::screen::Screen;
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
 use blitd::memory::storage::Storage;

@@ -1,5 +1,6 @@
 //! Room 8, display: what pictures are shown on.
 //!
+//! - [`screen`]: what does not change of an output.
 //! - [`output`]: one screen: its buffers, what is stale in each, its frame clock.
 //! - [`kms`]: screens of a DRM card.
 //! - headless, here: memory instead of a screen, and a timer for a vblank. The same code as for a screen otherwise.
@@ -9,6 +10,7 @@
 
 pub mod kms;
 pub mod output;
+pub mod screen;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -28,7 +30,8 @@ use kms::device::{Device, KmsError};
 use kms::monitor::Monitor;
 use kms::overlays::OnPlane;
 use kms::{HeadChange, HeadFlip, HeadScreen, Kms};
-use output::{Output, Screen};
+use output::Output;
+use screen::Screen;
 
 /// Which backend is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

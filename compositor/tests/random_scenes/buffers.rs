@@ -1,6 +1,6 @@
 //! What buffers hold: noise before they are composed into, and what is compared afterwards.
 
-use blitd::display::output::Screen;
+use blitd::display::screen::Screen;
 use blitd::memory::storage::Storage;
 use blitd_pixels::blit;
 use blitd_pixels::view::{Layout, Picture, PictureMut, View, ViewMut};

@@ -8,7 +8,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use blitd::display::output::{Output, Screen};
+use blitd::display::output::Output;
+use blitd::display::screen::Screen;
 use blitd::frame::{Blit, plan};
 use blitd::frame_clock::FrameClock;
 use blitd::memory::helper::Helper;
