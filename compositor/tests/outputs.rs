@@ -335,7 +335,8 @@ fn an_output_that_is_always_composed_keeps_no_other_from_its_frames() {
     };
     let before = frames(&mut fixture);
     for round in 0..300 {
-        for id in [1, 2] {
+        // By turns, so that neither is always the one that is drawn when the other's frame has begun.
+        for id in if round % 2 == 0 { [1, 2] } else { [2, 1] } {
             let place = Some((round % 2, 0));
             let serial = client.submit(&Request::LayerConfigure(LayerConfigure {
                 layer: id,
