@@ -213,6 +213,36 @@ fn sync_tells_when_it_was_shown() {
 }
 
 #[test]
+fn a_draw_and_a_sync_are_asked_before_either_is_answered() {
+    let shown =
+        Shown { output: 2, reason: NotShown::Shown, sequence: 5, time: 6, clock: ClockSource::Hardware };
+    let daemon = |peer: &mut Peer| {
+        for _ in 0..2 {
+            peer.done();
+        }
+        for outcome in [Reply::Done(receipt(7)), refused(ErrorCode::SourceOutside)] {
+            let (draw, sync) = (peer.next().unwrap(), peer.next().unwrap());
+            assert!(matches!(draw.request, Request::Draw(_)));
+            assert_eq!(sync.request, Request::Sync { output: 2 });
+            peer.send(draw.serial, &outcome);
+            peer.send(sync.serial, &Reply::Shown(shown));
+        }
+        peer.done();
+    };
+    play(Mode::Shared, daemon, |connection| {
+        let layer = connection.create_layer(&LayerOptions::new(500, 500)).unwrap();
+        let mut region = connection.create_region(500 * 500 * 4).unwrap();
+        let mut both = || connection.draw_and_sync(&layer, &mut region, &Draw::new(VIEW), 2);
+        assert_eq!(both().unwrap(), (receipt(7), shown));
+        let Err(Error::Refused(refusal)) = both() else { panic!("it was refused") };
+        assert_eq!(refusal.code, ErrorCode::SourceOutside);
+        // Both have been answered, so what is asked next has its own reply.
+        connection.draw(&layer, &mut region, &Draw::new(VIEW)).unwrap();
+        assert_eq!(connection.shared().exchange().untaken(), 0);
+    });
+}
+
+#[test]
 fn listings_are_read_to_their_end() {
     let all: Vec<_> = (0..7).map(|layer| LayerRecord { layer: layer.into(), ..Default::default() }).collect();
     let daemon = |peer: &mut Peer| {

@@ -233,8 +233,7 @@ impl Client {
                     for (pixel, at) in region.pixels_mut().iter_mut().zip(0_u32..) {
                         *pixel = colour.wrapping_add(at);
                     }
-                    connection.draw(layer, region, &draw)?;
-                    connection.sync(0)?;
+                    connection.draw_and_sync(layer, region, &draw, 0)?;
                     Ok(nanoseconds(before.elapsed()))
                 })
                 .collect(),
