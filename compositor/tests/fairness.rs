@@ -141,11 +141,11 @@ fn who_is_alone_is_not_sliced_for_nobody() {
 fn slices_get_shorter_when_somebody_comes() {
     let mut fixture = Fixture::new(64, 64);
     let mut client = fixture.client("first");
-    fixture.layer(&mut client, layer(1, 100, 0, 2000, 2000));
+    fixture.layer(&mut client, layer(1, 100, 0, 3000, 3000));
     for _ in 0..3 {
-        fixture.done(&mut client, &Request::Fill(fill(1, 7, 2000, 2000)));
+        fixture.done(&mut client, &Request::Fill(fill(1, 7, 3000, 3000)));
     }
-    let whole = Request::Fill(fill(1, 7, 2000, 2000));
+    let whole = Request::Fill(fill(1, 7, 3000, 3000));
     let alone = fixture.done(&mut client, &whole).slices;
     let serial = client.submit(&whole);
     fixture.turn();

@@ -90,7 +90,9 @@ impl Server {
             }
             let snapshot = snapshot(output);
             let on_planes = rooms.display.begin(output, &snapshot);
-            rooms.clock.passed();
+            if !on_planes.is_empty() {
+                rooms.clock.passed();
+            }
             let begun = rooms.clock.now();
             let frame = output.frame(snapshot, on_planes).into_iter();
             output.begin(
@@ -300,7 +302,9 @@ impl Server {
         active.request.slices += 1;
         let mut left = budget;
         let progress = progress(&mut self.rooms, &mut active.work, &mut left);
-        self.rooms.clock.passed();
+        if !matches!(progress, Ok(Progress::Blocked | Progress::Answered(_))) {
+            self.rooms.clock.passed();
+        }
         let cost = (budget - left).max(LEAST_STEP);
         if let (Work::Paint(_, change), Ok(Progress::Done(..)) | Err(_)) = (&active.work, &progress)
             && *change != Change::default()

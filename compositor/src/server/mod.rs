@@ -322,6 +322,10 @@ impl Daemon {
             // Who has been answered may need this CPU, and would have to wait until the scheduler takes it from here.
             let _ = sched_yield();
         }
+        if server.queue.is_idle() && !server.is_composing() {
+            // Nothing more can change what is drawn now: to look around first would be for nothing.
+            server.begin_frames();
+        }
         Ok(busy | replies)
     }
 

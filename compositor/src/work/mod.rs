@@ -40,8 +40,8 @@ use crate::memory::storage::StorageError;
 pub const SLICE: u64 = 256 * 1024;
 
 /// The same while there is one connection only: nobody but itself waits, and looking around is for little. A picture of
-/// 1920x1080 is drawn in place then, rows counted, and takes no second storage.
-pub const SLICE_ALONE: u64 = 36 * SLICE;
+/// 1920x1080 is then drawn and composed in one, rows counted, also past a cache that is too small for it.
+pub const SLICE_ALONE: u64 = 72 * SLICE;
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
