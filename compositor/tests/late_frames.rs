@@ -70,6 +70,25 @@ fn what_is_drawn_two_milliseconds_before_the_vblank_comes_with_it() {
     }
 }
 
+/// A program need not wait for its draw's reply before it asks when it is shown. Whoever else is there or not, nobody but
+/// the daemon itself wakes the daemon then.
+#[test]
+fn what_is_drawn_and_synced_at_once_is_shown_without_anybody_else() {
+    let (mut fixture, mut client) = painter();
+    for size in [(10, 10), SIZE] {
+        let (sequence, time) = next_vblank(&fixture);
+        let drawn = client.submit(&Request::Fill(fill(1, 0xff12_3456, size.0, size.1)));
+        let synced = sync(&mut client);
+        // A turn is all that the kernel wakes it for; with the next one it sleeps.
+        assert!(fixture.turn());
+        assert!(matches!(client.poll(drawn), Some(Reply::Done(_))));
+        let wakes = fixture.daemon.wakes_at().expect("it would sleep for ever");
+        assert!((fixture.now()..time).contains(&wakes), "{wakes} is not before {time}");
+        assert!(fixture.vblank());
+        assert_eq!(shown(&mut client, synced).sequence, sequence);
+    }
+}
+
 #[test]
 fn what_is_drawn_too_late_comes_with_the_next_and_keeps_nothing_back() {
     let (mut fixture, mut client) = painter();

@@ -323,7 +323,8 @@ impl Daemon {
             let _ = sched_yield();
         }
         if server.queue.is_idle() && !server.is_composing() {
-            // Nothing more can change what is drawn now: to look around first would be for nothing.
+            // The loop may sleep next, until the time that a frame is to begin: a sync, which has told the outputs what has
+            // changed, leaves nothing behind that would keep it awake.
             server.begin_frames();
         }
         Ok(busy | replies)
