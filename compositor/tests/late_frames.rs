@@ -75,7 +75,10 @@ fn what_is_drawn_two_milliseconds_before_the_vblank_comes_with_it() {
 #[test]
 fn what_is_drawn_and_synced_at_once_is_shown_without_anybody_else() {
     let (mut fixture, mut client) = painter();
-    for size in [(10, 10), SIZE] {
+    // Who might draw as well: without anybody, the frame would begin at once.
+    let _other = fixture.client("other");
+    fixture.rest();
+    for size in [(10, 10), (100, 100)] {
         let (sequence, time) = next_vblank(&fixture);
         let drawn = client.submit(&Request::Fill(fill(1, 0xff12_3456, size.0, size.1)));
         let synced = sync(&mut client);
@@ -87,6 +90,45 @@ fn what_is_drawn_and_synced_at_once_is_shown_without_anybody_else() {
         assert!(fixture.vblank());
         assert_eq!(shown(&mut client, synced).sequence, sequence);
     }
+}
+
+/// There is nothing to wait for where everybody waits for the frame.
+#[test]
+fn a_frame_that_all_wait_for_begins_at_once() {
+    let (mut fixture, mut client) = painter();
+    let mut other = fixture.client("other");
+    fixture.layer(&mut other, layer(1, 0, 0, 100, 100));
+    fixture.rest();
+    let mut draw = |fixture: &mut Fixture, is_other_waiting: bool| {
+        let (sequence, time) = next_vblank(fixture);
+        let waiting = is_other_waiting.then(|| {
+            fixture.done(&mut other, &Request::Fill(fill(1, 0xff00_0055, 100, 100)));
+            sync(&mut other)
+        });
+        paint(fixture, &mut client, 0x77);
+        let serial = sync(&mut client);
+        fixture.settle();
+        let woken = fixture.daemon.wakes_at().unwrap();
+        assert!(fixture.vblank());
+        for (client, serial) in [(&mut client, Some(serial)), (&mut other, waiting)] {
+            let Some(serial) = serial else { continue };
+            assert_eq!(shown(client, serial).sequence, sequence);
+        }
+        (woken, time)
+    };
+    let (woken, time) = draw(&mut fixture, false);
+    assert!(woken < time, "it begins late: somebody may still draw");
+    let (woken, time) = draw(&mut fixture, true);
+    assert_eq!(woken, time, "it is composed, and only waits for its vblank");
+    drop(other);
+    fixture.settle();
+    let (sequence, time) = next_vblank(&fixture);
+    paint(&mut fixture, &mut client, 0x78);
+    let serial = sync(&mut client);
+    fixture.settle();
+    assert_eq!(fixture.daemon.wakes_at(), Some(time), "who is alone is everybody");
+    assert!(fixture.vblank());
+    assert_eq!(shown(&mut client, serial).sequence, sequence);
 }
 
 #[test]

@@ -327,6 +327,8 @@ fn an_output_that_is_always_composed_keeps_no_other_from_its_frames() {
     let second = screen(&fixture, 2, None, LARGE);
     change(&mut fixture, second);
     let mut client = fixture.client("restless");
+    // Who is alone has slices that are longer than these frames.
+    let _other = fixture.client("other");
     fixture.layer(&mut client, layer(1, 0, 0, LARGE.0, LARGE.1));
     fixture.layer(&mut client, LayerCreate { output: 2, ..layer(2, 0, 0, LARGE.0, LARGE.1) });
     fixture.rest();

@@ -244,7 +244,7 @@ impl World {
         let monitor = &mut self.monitors[index];
         let screen = *monitor.output.screen();
         match &mut monitor.frame {
-            None if monitor.output.may_begin(u64::MAX) => {
+            None if monitor.output.may_begin(u64::MAX, false) => {
                 let contributions = self.arrangement.shown_on(monitor.output.id());
                 let snapshot = self.scene.snapshot(&contributions);
                 let picture = self.model.picture(&contributions, screen.background, screen.size());
@@ -298,7 +298,7 @@ impl World {
             loop {
                 self.go_on_with_frame(index, random)?;
                 let monitor = &self.monitors[index];
-                if monitor.frame.is_none() && !monitor.output.may_begin(u64::MAX) {
+                if monitor.frame.is_none() && !monitor.output.may_begin(u64::MAX, false) {
                     break;
                 }
             }

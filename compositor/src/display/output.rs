@@ -220,9 +220,10 @@ impl Output {
         self.clock.aim(now, cost + copies);
     }
 
-    /// Whether a frame would show something new, and may begin.
-    pub fn may_begin(&self, now: u64) -> bool {
-        self.wants_frame() && self.clock.may_begin(now)
+    /// Whether a frame would show something new, and may begin: where it `is_complete`, since nothing can come that
+    /// would be in it as well, it need not wait until it has to.
+    pub fn may_begin(&self, now: u64, is_complete: bool) -> bool {
+        self.wants_frame() && if is_complete { self.clock.is_idle(now) } else { self.clock.may_begin(now) }
     }
 
     /// How the picture is turned on its way to the screen.

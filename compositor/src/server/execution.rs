@@ -72,7 +72,7 @@ impl Server {
 
     /// Begins the frames that are to begin now.
     pub(super) fn begin_frames(&mut self) {
-        let rooms = &mut self.rooms;
+        let Self { rooms, clients, .. } = self;
         rooms.spread_damage();
         for output in rooms.outputs.iter_mut().filter(|output| output.wants_frame()) {
             let now = rooms.clock.now();
@@ -85,7 +85,9 @@ impl Server {
                 }
                 output.weigh(snapshot(output), now);
             }
-            if !output.may_begin(now) {
+            // Whoever waits for a frame asks for nothing until it is there: it would not show more if it began later.
+            let is_awaited_by_all = !clients.is_empty() && clients.values().all(is_syncing);
+            if !output.may_begin(now, is_awaited_by_all) {
                 continue;
             }
             let snapshot = snapshot(output);
