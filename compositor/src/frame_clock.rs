@@ -14,7 +14,7 @@
 //! measured to cost ([`lead`]), and begins so long before it. What is drawn meanwhile is in it, and may make it begin
 //! earlier. Where it comes too late for that to be safe the frame begins at once, and may miss its vblank; it never aims
 //! for a later one, since what was there first was in time. What comes so late that there is no hope, with nothing before
-//! it, is for the next vblank. Where every connection waits for the frame, nothing more can come that would be in it, and
+//! it, is for the next vblank. Where every connection waits for this frame, nothing more can come that would be in it, and
 //! the server has it begin at once: that spares a wake-up, and finds what has just been drawn in the cache.
 //!
 //! A paced clock makes the vblanks itself, on a grid of its period that begins at its start: the headless output's. A

@@ -357,6 +357,31 @@ fn an_output_that_is_always_composed_keeps_no_other_from_its_frames() {
     assert!(shown[0].abs_diff(shown[1]) <= 1 && shown[1] > 10, "frames of equals: {shown:?}");
 }
 
+/// Whoever waits for one screen may still draw on the other before that one's frame has to begin.
+#[test]
+fn only_the_screen_that_all_wait_for_begins_its_frame_at_once() {
+    let mut fixture = Fixture::new(SIZE.0, SIZE.1);
+    let second = screen(&fixture, 2, None, SIZE);
+    change(&mut fixture, second);
+    let mut client = fixture.client("both");
+    for id in [1, 2] {
+        fixture.layer(&mut client, LayerCreate { output: id, ..layer(id, 0, 0, SIZE.0, SIZE.1) });
+    }
+    fixture.rest();
+    for awaited in [1, 2] {
+        for id in [1, 2] {
+            fixture.done(&mut client, &Request::Fill(fill(id, 0xff00_0000 + awaited, SIZE.0, SIZE.1)));
+        }
+        let serial = client.submit(&Request::Sync { output: awaited });
+        fixture.settle();
+        let begun =
+            fixture.daemon.server().outputs().iter().map(|output| (output.id(), output.awaits_time()));
+        assert_eq!(begun.collect::<Vec<_>>(), [(1, awaited == 1), (2, awaited == 2)]);
+        fixture.rest();
+        assert!(matches!(client.poll(serial), Some(Reply::Shown(shown)) if shown.output == awaited));
+    }
+}
+
 /// How many slices a frame of this transform takes.
 fn slices(transform: Transform) -> usize {
     let unmapper = Helper::start().unwrap().unmapper();

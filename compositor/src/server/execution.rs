@@ -86,7 +86,9 @@ impl Server {
                 output.weigh(snapshot(output), now);
             }
             // Whoever waits for a frame asks for nothing until it is there: it would not show more if it began later.
-            let is_awaited_by_all = !clients.is_empty() && clients.values().all(is_syncing);
+            let id = output.id();
+            let is_awaited_by_all =
+                !clients.is_empty() && clients.values().all(|client| syncs(client) == Some(id));
             if !output.may_begin(now, is_awaited_by_all) {
                 continue;
             }
@@ -138,7 +140,7 @@ impl Server {
     /// Tells those who wait for a frame.
     pub(super) fn tell_syncing(&mut self) {
         let mut waiting: Vec<ConnectionId> =
-            self.clients.values().filter(|client| is_syncing(client)).map(Client::id).collect();
+            self.clients.values().filter(|client| syncs(client).is_some()).map(Client::id).collect();
         waiting.sort_unstable();
         for id in waiting {
             self.step(id, self.rooms.slice);
@@ -378,8 +380,12 @@ fn show(display: &mut Display, output: &mut Output, clock: &Clock) {
     }
 }
 
-fn is_syncing(client: &Client) -> bool {
-    matches!(&client.active, Some(Active { work: Work::Sync { .. }, .. }))
+/// The output for whose frame a client waits.
+fn syncs(client: &Client) -> Option<u32> {
+    match client.active {
+        Some(Active { work: Work::Sync { output, .. }, .. }) => Some(output),
+        _ => None,
+    }
 }
 
 /// Does one step, and takes off what it costs.
